@@ -1,0 +1,181 @@
+// Package keychain owns the access keys: the file of ID:bcrypt-hash lines, its
+// reading and its durable, locked changing, and the verification of pairs by a
+// running server. The users file has the same form and is read by the same
+// code. It decides nothing about what a key may do, counts no failures, and
+// knows nothing of HTTP.
+package keychain
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// The published pair: the one that the documentation prints, for a first try on
+// one's own machine.
+const (
+	DefaultID     = "access_key_id"
+	DefaultSecret = "access_key_secret"
+)
+
+const defaultQueue = 256
+
+// ErrNoKeys is returned by Open when a keychain is required and holds no key.
+var ErrNoKeys = errors.New("holds no keys")
+
+// Config says which keys a Keychain holds. Its zero value is a keychain that
+// holds none and refuses everything.
+type Config struct {
+	Path     string // keychain file; "" for none
+	Required bool   // the operator named Path: it is an error when it is missing or empty
+
+	ID, Secret string // one more pair, beside the file; "" for none
+
+	// AllowPublished lets the published pair in while there is no other key. It
+	// is for a server that was given neither a keychain nor a pair. Once keys
+	// were seen, the published pair does not come back.
+	AllowPublished bool
+
+	Workers int // bcrypt comparisons at once; 0 is half of GOMAXPROCS, at least 1
+	Queue   int // comparisons that may wait; 0 is 256
+
+	compare func(hash, secret string) bool // for tests; nil is bcrypt
+}
+
+// Validate reports every problem of c at once. It opens nothing.
+func (c Config) Validate() error {
+	var problems []error
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf("keychain: "+format, args...))
+		}
+	}
+	add(c.Required && c.Path == "", "a keychain is required, but no file is named")
+	switch {
+	case c.ID == "" && c.Secret == "":
+	case c.ID == "":
+		add(true, "an access key secret is given without its ID")
+	case c.Secret == "":
+		add(true, "an access key ID is given without its secret")
+	default:
+		reason := idProblem(c.ID)
+		add(reason != "", "access key ID: %s", reason)
+		reason = secretProblem(c.Secret)
+		add(reason != "", "access key secret: %s", reason)
+	}
+	add(c.Workers < 0, "%d workers: at least 0", c.Workers)
+	add(c.Queue < 0, "a queue of %d: at least 0", c.Queue)
+	return errors.Join(problems...)
+}
+
+// A Keychain verifies access keys. It is safe for concurrent use and needs no
+// closing.
+type Keychain struct {
+	cfg      Config
+	tags     *tagger
+	standIns *standIns
+	checks   *checker
+	pair     *Key // the pair from Config, or nil
+
+	table atomic.Pointer[table] // swapped by Reload, read by everybody
+
+	reload   sync.Mutex // held by Reload; guards the two below
+	sawFile  bool       // the file has been there
+	sawKeys  bool       // the file has held keys
+	fallback *Key       // the published pair while it stands in for missing keys
+}
+
+// Open reads the keychain. Errors: those of Validate; LineErrors for bad lines;
+// ErrNoKeys, or fs.ErrNotExist, when a required file has no keys or is missing.
+func Open(cfg Config) (*Keychain, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.compare == nil {
+		cfg.compare = compareBcrypt
+	}
+	workers := cmp.Or(cfg.Workers, max(1, runtime.GOMAXPROCS(0)/2))
+	c := &Keychain{
+		cfg:      cfg,
+		tags:     newTagger(),
+		standIns: newStandIns(),
+		checks:   newChecker(workers, cmp.Or(cfg.Queue, defaultQueue), cfg.compare),
+	}
+	if cfg.ID != "" {
+		c.pair = newKey(cfg.ID, cfg.ID == DefaultID && cfg.Secret == DefaultSecret)
+	}
+	c.table.Store(&table{standIns: c.standIns})
+	err := c.Reload()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: create a key in it, or leave the keychain out", err)
+	case err != nil:
+		return nil, err
+	case cfg.Required && !c.sawKeys:
+		return nil, fmt.Errorf("keychain %s %w: create a key in it, or leave the keychain out", cfg.Path, ErrNoKeys)
+	}
+	return c, nil
+}
+
+// Reload reads the file again. Keys whose line did not change stay, with all
+// that is remembered of them; the others end before it returns. A file without
+// a key in it takes all of its keys away. On error, a missing file among
+// them, nothing changes.
+func (c *Keychain) Reload() error {
+	c.reload.Lock()
+	defer c.reload.Unlock()
+	records, found, err := c.read()
+	if err != nil {
+		return err
+	}
+	old := c.table.Load()
+	t := c.newTable(records, old)
+	if c.pair != nil {
+		if t.entries[c.pair.ID] != nil {
+			return fmt.Errorf("keychain %s: it holds the ID of the access key that was given beside it: remove one of the two", c.cfg.Path)
+		}
+		c.addPair(t, c.pair, c.cfg.Secret)
+	}
+	c.sawFile = c.sawFile || found
+	c.sawKeys = c.sawKeys || len(records) > 0
+	if c.cfg.AllowPublished && c.pair == nil && !c.cfg.Required && !c.sawKeys {
+		if c.fallback == nil {
+			c.fallback = newKey(DefaultID, true)
+		}
+		c.addPair(t, c.fallback, DefaultSecret)
+	}
+	c.table.Store(t)
+	t.endMissing(old)
+	return nil
+}
+
+// read returns the records of the file and whether there is one. A file that
+// was never there is no error unless it is required.
+func (c *Keychain) read() (records []record, found bool, err error) {
+	if c.cfg.Path == "" {
+		return nil, false, nil
+	}
+	data, err := readFile(c.cfg.Path)
+	if errors.Is(err, fs.ErrNotExist) && !c.cfg.Required && !c.sawFile {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("keychain: %w", err)
+	}
+	records, err = parse(c.cfg.Path, data)
+	return records, true, err
+}
+
+// Has reports whether there is a key of this ID.
+func (c *Keychain) Has(id string) bool { return c.table.Load().entries[id] != nil }
+
+// Len returns the number of keys, the pair from Config and the published one
+// included.
+func (c *Keychain) Len() int { return len(c.table.Load().entries) }
+
+// Published reports whether the published pair is among the keys.
+func (c *Keychain) Published() bool { return c.table.Load().published }
