@@ -1,0 +1,81 @@
+// Package identity says who is asking: the Principal behind a request and what
+// the outer chain has learnt about the request itself. It exists so that the
+// packages below server can speak of both without importing server. It decides
+// nothing.
+package identity
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+)
+
+// Method names how a principal proved who it is; it is the value of the
+// Wave-Auth-Method header and of the auth_method log field.
+type Method string
+
+// The methods. The zero value means that nobody has been authenticated.
+const (
+	MethodNone      Method = ""
+	MethodAccessKey Method = "access-key" // HTTP Basic with a keychain pair
+	MethodAPIKey    Method = "api-key"    // Bearer API key
+	MethodToken     Method = "token"      // OAuth or session token
+	MethodSession   Method = "session"    // browser session
+)
+
+// ScopeAll is the scope that covers every other.
+const ScopeAll = "*"
+
+// A Principal is an authenticated caller. It is shared between requests and
+// must not be changed after it was handed out.
+type Principal struct {
+	Method        Method
+	Subject       string   // stable identifier; for an access key its ID
+	Username      string   // for people to read; never used in a decision
+	Email         string   // verified address, or empty
+	Groups        []string // as the identity provider reports them
+	Roles         []string // as the policy assigns them
+	Scopes        []string // everything granted, roles included; "*" is all
+	KeyID         string   // access key or API key, or empty
+	OAuthClientID string
+	SessionID     string // handle for /_auth/refresh, never the cookie's value
+	ClientID      string // one per browser session
+
+	// Ended is cancelled when the credential behind the principal ends (key
+	// removed or changed, session closed). Requests and sockets that still run
+	// must end with it. Nil means that it cannot end while the process runs.
+	Ended context.Context
+}
+
+// HasScope reports whether p holds scope or "*". A nil p holds nothing.
+func (p *Principal) HasScope(scope string) bool {
+	return p != nil && (slices.Contains(p.Scopes, scope) || slices.Contains(p.Scopes, ScopeAll))
+}
+
+// A Request is what the outer chain knows of one request. There is exactly one
+// per request; the goroutine that serves the request owns it.
+type Request struct {
+	ID        string     // request id, also in the answer's X-Request-Id
+	ClientIP  netip.Addr // the client's address, trusted proxies skipped; never v4-mapped
+	Scheme    string     // "http" or "https", as the client used it
+	Host      string     // lower case, without port and trailing dot
+	HostPort  string     // as the client sent it, for absolute links and X-Forwarded-Host
+	Forwarded bool       // the immediate peer is a trusted proxy
+	Path      string     // normalised path, the one that every decision uses
+
+	Principal *Principal // nil while nobody is authenticated
+	Route     string     // the route's name (host and path prefix), for logs and metrics
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that carries r.
+func NewContext(ctx context.Context, r *Request) context.Context {
+	return context.WithValue(ctx, contextKey{}, r)
+}
+
+// FromContext returns the Request that NewContext stored, or nil.
+func FromContext(ctx context.Context) *Request {
+	r, _ := ctx.Value(contextKey{}).(*Request)
+	return r
+}
