@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"wavegate/server/identity"
+)
+
+// Grant fills the Roles and Scopes of a principal that was just made, before
+// anybody else sees it.
+//
+// An access key holds "*" unless the policy names it, under access_keys or as
+// a member of a role: then it holds what is written there and nothing else.
+// A person who signed in gets the roles that name the verified e-mail address
+// (letter case aside), the subject, or one of the groups, and keeps the scopes
+// that the session brought. API keys and tokens hold what they were issued
+// with, so that no role widens them.
+func (p *Policy) Grant(pr *identity.Principal) {
+	switch pr.Method {
+	case identity.MethodAccessKey:
+		p.grantKey(pr)
+	case identity.MethodSession:
+		p.grantPerson(pr)
+	}
+}
+
+// grantKey fills in what the policy says of an access key.
+func (p *Policy) grantKey(pr *identity.Principal) {
+	rule, listed := p.keys[pr.KeyID]
+	pr.Roles, pr.Scopes = nil, slices.Clone(rule.scopes)
+	for i := range p.roles {
+		r := &p.roles[i]
+		if r.members[pr.KeyID] || slices.Contains(rule.roles, r.name) {
+			r.give(pr)
+			listed = true
+		}
+	}
+	if !listed {
+		pr.Scopes = []string{identity.ScopeAll}
+	}
+}
+
+// grantPerson fills in the roles of somebody who signed in.
+func (p *Policy) grantPerson(pr *identity.Principal) {
+	pr.Roles, pr.Scopes = nil, slices.Clone(pr.Scopes)
+	email := foldEmail(pr.Email)
+	for i := range p.roles {
+		r := &p.roles[i]
+		if email != "" && r.emails[email] || pr.Subject != "" && r.members[pr.Subject] || haveCommon(r.groups, pr.Groups) {
+			r.give(pr)
+		}
+	}
+}
+
+// give adds the role and its scopes to a principal.
+func (r *role) give(pr *identity.Principal) {
+	pr.Roles = append(pr.Roles, r.name)
+	for _, s := range r.scopes {
+		if !slices.Contains(pr.Scopes, s) {
+			pr.Scopes = append(pr.Scopes, s)
+		}
+	}
+}
+
+// foldEmail returns an address in the form in which addresses are compared,
+// or "" for what is none. Only ASCII letters fold: a Kelvin sign is not a k.
+func foldEmail(s string) string {
+	name, host, ok := strings.Cut(s, "@")
+	if !ok || name == "" || host == "" || strings.Contains(host, "@") {
+		return ""
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return ""
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if isUpper(rune(c)) {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// MayRegister reports whether the access key may announce an app at the
+// route. Where no key has a register rule, every key may; once one has, only
+// those that have one. A route that ParsePath refuses, or one of the server's
+// own, nobody may.
+func (p *Policy) MayRegister(keyID, route string) bool {
+	route, err := ParsePath(route)
+	if err != nil || Reserved(route) {
+		return false
+	}
+	if p.mayAll {
+		return true
+	}
+	for _, allowed := range p.keys[keyID].register {
+		if prefix, ok := strings.CutSuffix(allowed, "*"); ok && strings.HasPrefix(route, prefix) && route != prefix {
+			return true
+		}
+		if allowed == route {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,158 @@
+package policy
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"wavegate/server/identity"
+)
+
+const grantPolicy = `
+scopes: {a: {}, b: {}, c: {}}
+roles:
+  dev: {scopes: [a, b], members: [Dev@Example.com, auth0|7, KEYMEMBER], groups: [eng]}
+  ops: {scopes: [b, c], groups: [ops, eng]}
+  all: {scopes: ["*"], members: [root]}
+access_keys:
+  KEYSCOPES: {scopes: [a]}
+  KEYROLES: {scopes: [a], roles: [ops]}
+  KEYNOTHING: {scopes: []}
+`
+
+func TestGrant(t *testing.T) {
+	p := mustParse(t, grantPolicy)
+	key := func(id string) identity.Principal {
+		return identity.Principal{Method: identity.MethodAccessKey, Subject: id, KeyID: id}
+	}
+	person := func(subject, email string, groups ...string) identity.Principal {
+		return identity.Principal{Method: identity.MethodSession, Subject: subject, Email: email, Groups: groups}
+	}
+	for _, c := range []struct {
+		name   string
+		who    identity.Principal
+		roles  []string
+		scopes []string
+	}{
+		{"unlisted key holds all", key("KEYOTHER"), nil, []string{"*"}},
+		{"listed key holds what is written", key("KEYSCOPES"), nil, []string{"a"}},
+		{"listed key with a role", key("KEYROLES"), []string{"ops"}, []string{"a", "b", "c"}},
+		{"listed key with nothing", key("KEYNOTHING"), nil, nil},
+		{"key that is a member holds the role's", key("KEYMEMBER"), []string{"dev"}, []string{"a", "b"}},
+		{"key IDs are byte-exact", key("keyscopes"), nil, []string{"*"}},
+		{"a key with the name of an e-mail rule is no member", key("dev@example.com"), nil, []string{"*"}},
+		{"e-mail, case aside", person("1", "dEV@example.COM"), []string{"dev"}, []string{"a", "b"}},
+		{"subject", person("auth0|7", ""), []string{"dev"}, []string{"a", "b"}},
+		{"subject is byte-exact", person("AUTH0|7", ""), nil, nil},
+		{"a subject that looks like the e-mail is not verified", person("dev@example.com", ""), nil, nil},
+		{"group of two roles", person("1", "", "x", "eng"), []string{"dev", "ops"}, []string{"a", "b", "c"}},
+		{"group is byte-exact", person("1", "", "Eng", "eng ", ""), nil, nil},
+		{"malformed e-mail", person("1", "dev@evil@example.com"), nil, nil},
+		{"e-mail with a space", person("1", " dev@example.com"), nil, nil},
+		{"letters beyond ASCII do not fold", person("1", "dev@eXample.Com\u212a"), nil, nil},
+		{"nobody in particular", person("", ""), nil, nil},
+		{"star", person("root", ""), []string{"all"}, []string{"*"}},
+		{
+			"a token keeps what it was issued with",
+			identity.Principal{Method: identity.MethodToken, Subject: "root", Scopes: []string{"a"}},
+			nil,
+			[]string{"a"},
+		},
+		{
+			"an API key too",
+			identity.Principal{Method: identity.MethodAPIKey, Subject: "root", KeyID: "KEYMEMBER", Scopes: []string{"a"}},
+			nil,
+			[]string{"a"},
+		},
+		{
+			"a session's own scopes stay",
+			identity.Principal{Method: identity.MethodSession, Subject: "auth0|7", Scopes: []string{"b", "x"}},
+			[]string{"dev"},
+			[]string{"b", "x", "a"},
+		},
+	} {
+		got := c.who
+		p.Grant(&got)
+		want := c.who
+		want.Roles, want.Scopes = c.roles, c.scopes
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestGrantSharesNothing(t *testing.T) {
+	p := mustParse(t, grantPolicy)
+	own := make([]string, 1, 8)
+	own[0] = "x"
+	first := identity.Principal{Method: identity.MethodSession, Subject: "auth0|7", Scopes: own}
+	p.Grant(&first)
+	first.Scopes[0] = "changed"
+	second := identity.Principal{Method: identity.MethodAccessKey, KeyID: "KEYSCOPES"}
+	p.Grant(&second)
+	second.Scopes[0] = "changed"
+	third := identity.Principal{Method: identity.MethodAccessKey, KeyID: "KEYSCOPES"}
+	p.Grant(&third)
+	if own[0] != "x" || third.Scopes[0] != "a" {
+		t.Errorf("got %q and %q; a principal's change reached others", own, third.Scopes)
+	}
+}
+
+func TestUnverifiedAndMalformedEmailsMatchNoRule(t *testing.T) {
+	for in, want := range map[string]string{
+		"A@B.C": "a@b.c", "": "", "@": "", "a@": "", "@b": "", "a@b@c": "", "a b@c": "", "a@b\n": "", "a@b\x00": "", "ä@B": "ä@b", "k@\u212a": "k@\u212a",
+	} {
+		if got := foldEmail(in); got != want {
+			t.Errorf("foldEmail(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMayRegister(t *testing.T) {
+	free := mustParse(t, "access_keys: {A: {scopes: []}}")
+	ruled := mustParse(t, `
+access_keys:
+  A: {scopes: [], register: [/demo, /team/*]}
+  B: {scopes: ["*"]}
+  C: {scopes: ["*"], register: [/*]}
+  D: {scopes: ["*"], register: []}
+`)
+	for _, c := range []struct {
+		p          *Policy
+		key, route string
+		want       bool
+	}{
+		{free, "A", "/demo", true},
+		{free, "Z", "/any/where", true},
+		{free, "Z", "/_auth/login", false},
+		{free, "Z", "/a/../b", false},
+		{free, "Z", "demo", false},
+		{free, "Z", "/a%2fb", false},
+		{free, "Z", "/a//b", false},
+		{free, "Z", "", false},
+		{ruled, "A", "/demo", true},
+		{ruled, "A", "/demo/", true},
+		{ruled, "A", "/demo/x", false},
+		{ruled, "A", "/Demo", false},
+		{ruled, "A", "/demox", false},
+		{ruled, "A", "/team", false},
+		{ruled, "A", "/team/", false},
+		{ruled, "A", "/team/x", true},
+		{ruled, "A", "/team/x/y", true},
+		{ruled, "A", "/team/../demo2", false},
+		{ruled, "A", "/team/*", false},
+		{ruled, "A", "/teams/x", false},
+		{ruled, "A", "/", false},
+		{ruled, "a", "/demo", false},
+		{ruled, "B", "/demo", false},
+		{ruled, "Z", "/demo", false},
+		{ruled, "C", "/x/y", true},
+		{ruled, "C", "/", false},
+		{ruled, "C", "/oauth/x", false},
+		{ruled, "D", "/x", false},
+	} {
+		if got := c.p.MayRegister(c.key, c.route); got != c.want {
+			t.Errorf("MayRegister(%q, %q) = %v", c.key, c.route, got)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+// Package policy owns the policy file: it parses it strictly, checks it,
+// compiles it, and answers the three questions that the server asks of it:
+// which route serves a request (Match), what a caller holds (Grant), and
+// whether a request may pass (Decide). Routes that come from flags are checked
+// and matched together with the file's.
+//
+// It serves nothing, opens no network, and reads no file but the policy: the
+// directories and certificates that a route names are opened by whoever serves
+// the route.
+package policy
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxFileSize bounds the policy file, in bytes. A policy of a thousand routes
+// has about a tenth of it.
+const maxFileSize = 1 << 20
+
+// A Policy is a compiled policy. It does not change once it was made, so any
+// number of goroutines may use it. The zero value has no routes and no scopes:
+// every valid credential passes.
+type Policy struct {
+	routes    []*Route
+	table     routeTable
+	scopes    []Scope
+	endpoints endpointTable
+	roles     []role
+	keys      map[string]keyRule
+	mayAll    bool     // no key has a register rule, so every key may register
+	needAll   []string // {"*"}, kept so that Decide allocates nothing
+}
+
+// Load reads and compiles the policy file together with the routes from flags.
+// With path "" there is no file, and the policy is the routes alone. The error
+// names every problem, one a line, each with the file's line.
+func Load(path string, extra []Route) (*Policy, error) {
+	if path == "" {
+		c := newCompiler("")
+		return c.finish(extra)
+	}
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data, extra)
+}
+
+// readFile reads a policy file of at most maxFileSize bytes.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	return data, nil
+}
+
+// Parse compiles a policy file's text together with the routes from flags. The
+// name stands for the file in errors and in Route.Origin. The error is as
+// Load's.
+func Parse(name string, data []byte, extra []Route) (*Policy, error) {
+	c := newCompiler(name)
+	c.parse(data)
+	return c.finish(extra)
+}
+
+// Routes returns every route, the file's first, in the order in which they
+// were written. The caller must not change them.
+func (p *Policy) Routes() []*Route { return p.routes }
+
+// Scopes returns the declared scopes, sorted by name. The caller must not
+// change them.
+func (p *Policy) Scopes() []Scope { return p.scopes }
+
+// A Scope is one entry of the catalogue of scopes.
+type Scope struct {
+	Name        string
+	Description string   // for consent pages; may be empty
+	Risk        string   // "low", "medium", "high", or empty
+	Endpoints   []string // as written in the file
+}
