@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"wavegate/server/fault"
+	"wavegate/server/identity"
+)
+
+// IsWebSocket reports whether r is a handshake that Serve passes on as one: a
+// GET over HTTP/1.1 that asks for an upgrade to websocket and nothing else
+// (RFC 6455 §4.1). Decisions must use it, so that what was decided is what is
+// passed on.
+func IsWebSocket(r *http.Request) bool {
+	upgrade := r.Header["Upgrade"]
+	return len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket") &&
+		r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor >= 1 &&
+		hasToken(r.Header["Connection"], "upgrade")
+}
+
+// hasToken reports whether a comma-separated list holds a token.
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkOrigin lets a WebSocket be opened by the pages of the request's own
+// host and of the allowed origins. Browsers apply no same-origin rule to
+// WebSockets and send cookies along, so nobody else may check in their stead.
+// A request without Origin comes from no browser and passes.
+func checkOrigin(r *http.Request, id *identity.Request, allowed []string) error {
+	lines := r.Header["Origin"]
+	if len(lines) == 0 || slices.Contains(allowed, "*") {
+		return nil
+	}
+	if len(lines) == 1 {
+		origin := lines[0]
+		if slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, origin) }) || sameHost(origin, id) {
+			return nil
+		}
+	}
+	return fault.New(http.StatusForbidden, "origin_not_allowed",
+		"This origin may not open a WebSocket here. The operator can allow it with -allowed-origins.")
+}
+
+// sameHost reports whether an Origin is that of the page the request's own
+// host would serve. A page that came over plain HTTP is not the https site.
+func sameHost(origin string, id *identity.Request) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		return false
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || id.Scheme == "https") {
+		return false
+	}
+	return strings.EqualFold(u.Host, id.HostPort)
+}
+
+// withoutUpgrade returns r without the offer to switch to another protocol. A
+// server may ignore such an offer (RFC 9110 §7.8); passing on one to h2c would
+// open a tunnel that nobody looks into.
+func withoutUpgrade(r *http.Request) *http.Request {
+	clone := *r
+	clone.Header = r.Header.Clone()
+	clone.Header.Del("Upgrade")
+	clone.Header.Del("Http2-Settings")
+	return &clone
+}
+
+// sockets are the WebSockets that are open, so that Close can end them:
+// http.Server forgets connections that were hijacked.
+type sockets struct {
+	mu     sync.Mutex // guards what follows
+	closed bool
+	open   map[*context.CancelFunc]struct{}
+	empty  sync.WaitGroup // one for each member of open
+}
+
+// add enters a socket that cancel ends. It returns what to call when the
+// socket is done; ok is false after closeAll.
+func (s *sockets) add(cancel context.CancelFunc) (done func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	if s.open == nil {
+		s.open = map[*context.CancelFunc]struct{}{}
+	}
+	s.open[&cancel] = struct{}{}
+	s.empty.Add(1)
+	return func() {
+		s.mu.Lock()
+		delete(s.open, &cancel)
+		s.mu.Unlock()
+		s.empty.Done()
+	}, true
+}
+
+// closeAll ends every socket, waits for the last, and lets no more be added.
+func (s *sockets) closeAll() {
+	s.mu.Lock()
+	s.closed = true
+	for cancel := range s.open {
+		(*cancel)()
+	}
+	s.mu.Unlock()
+	s.empty.Wait()
+}
