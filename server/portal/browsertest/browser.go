@@ -1,0 +1,119 @@
+// Package browsertest shows pages to a real browser in tests: at the sizes of a
+// phone and a desktop, light and dark, and says what a person or the browser
+// would complain about. Only tests may import it; it is not part of the program.
+package browsertest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// A Look is a way of looking at a page.
+type Look struct {
+	Name          string // "phone-dark", also part of a screenshot's name
+	Width, Height int64  // CSS pixels
+	Phone, Dark   bool
+}
+
+// Looks returns the four looks that every page must bear.
+func Looks() []Look {
+	return []Look{
+		{Name: "desktop-light", Width: 1280, Height: 800},
+		{Name: "desktop-dark", Width: 1280, Height: 800, Dark: true},
+		{Name: "phone-light", Width: 390, Height: 844, Phone: true},
+		{Name: "phone-dark", Width: 390, Height: 844, Phone: true, Dark: true},
+	}
+}
+
+// A Browser is a running headless Chromium. It ends with its test.
+type Browser struct {
+	ctx context.Context
+}
+
+// Start starts a browser. Where there is none the test is skipped, and in
+// continuous integration (CI is set) it fails.
+func Start(t *testing.T) *Browser {
+	t.Helper()
+	path := executable()
+	if path == "" {
+		Missing(t, "Chromium", "apt-get install chromium")
+	}
+	alloc, stop := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-US"),
+	)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(func() {
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Errorf("stop the browser: %v", err)
+		}
+		cancel()
+		stop()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start %s: %v", path, err)
+	}
+	return &Browser{ctx: ctx}
+}
+
+// executable returns the browser's path, or "".
+func executable() string {
+	for _, name := range []string{os.Getenv("WAVEGATE_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); name != "" && err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// Missing ends a test that lacks a part of the machine: it skips, and in
+// continuous integration it fails.
+func Missing(t *testing.T, what, get string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is missing; get it with: %s", what, get)
+	}
+	t.Skipf("%s is missing; get it with: %s", what, get)
+}
+
+// Open shows the page at url. Requests carry the header, which may be nil.
+func (b *Browser) Open(t *testing.T, url string, look Look, header map[string]string) *Page {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	t.Cleanup(cancel)
+	p := &Page{ctx: ctx, url: url, Look: look}
+	if err := chromedp.Listen(ctx, p.listen); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	p.look(t, header)
+	p.do(t, chromedp.Navigate(url))
+	return p
+}
+
+// upwards finds a file in the working folder or one above it, "" if there is
+// none.
+func upwards(name string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return ""
+		}
+		dir = parent
+	}
+}
