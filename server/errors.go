@@ -1,0 +1,104 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+
+	"wavegate/server/fault"
+	"wavegate/server/gateway"
+	"wavegate/server/portal"
+)
+
+// fail answers with the error: a page for a browser that navigates, the JSON
+// object of the API for everybody else. It is the one renderer of errors; what
+// the caller reads is apart from what the log keeps.
+func (s *Server) fail(ex *exchange, r *http.Request, err error) {
+	e := fault.From(err)
+	ex.fault = e
+	if e.Status == gateway.StatusClientGone && !ex.started() {
+		ex.status = e.Status // for the log; finish closes the connection
+		return
+	}
+	if ex.started() {
+		return // the answer is under way: the log has the error, the client a broken body
+	}
+	h := ex.Header()
+	clearEntityHeaders(h)
+	maps.Copy(h, e.Header)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if ex.statusOnly {
+		h.Set("Content-Length", "0")
+		ex.WriteHeader(e.Status)
+		return
+	}
+	if isNavigation(r) {
+		s.errorPage(ex, r, e)
+		return
+	}
+	body := errorJSON(e, ex.ID)
+	h.Set("Content-Type", "application/json")
+	ex.WriteHeader(e.Status)
+	if r.Method != http.MethodHead {
+		ex.Write(body)
+	}
+}
+
+func (s *Server) errorPage(ex *exchange, r *http.Request, e *fault.Error) {
+	var page bytes.Buffer
+	err := s.pages.Error(&page, portal.ErrorPage{
+		Status: e.Status, Code: e.Code, Message: e.Message, RequestID: ex.ID, Base: s.cfg.BaseURL,
+	})
+	if err != nil {
+		s.log.Error("error page", "error", err)
+	}
+	h := ex.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", s.pages.CSP())
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Add("Vary", "Accept")
+	ex.WriteHeader(e.Status)
+	if r.Method != http.MethodHead {
+		ex.Write(page.Bytes())
+	}
+}
+
+// errorJSON is the body that contract and documentation fix for API errors.
+func errorJSON(e *fault.Error, requestID string) []byte {
+	type inner struct {
+		Type      string `json:"type"`
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		RequestID string `json:"request_id"`
+	}
+	body, err := json.Marshal(struct {
+		Error inner `json:"error"`
+	}{inner{e.Type(), e.Code, e.Message, requestID}})
+	if err != nil { // four strings always marshal
+		panic(err)
+	}
+	return append(body, '\n')
+}
+
+// clearEntityHeaders removes what a handler may have said about a body that is
+// not sent now.
+func clearEntityHeaders(h http.Header) {
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Range", "Etag", "Last-Modified", "Trailer"} {
+		h.Del(name)
+	}
+}
+
+// isNavigation reports whether a person's browser asks for a page: only then
+// does an error look like one.
+func isNavigation(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}

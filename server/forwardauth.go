@@ -1,0 +1,84 @@
+package server
+
+import (
+	"net/http"
+
+	"wavegate/server/fault"
+	"wavegate/server/gateway"
+	"wavegate/server/policy"
+)
+
+// verify answers nginx's auth_request: 200 with the identity headers, 401, 403,
+// or 400 for a question that is not whole; never a body, never a redirect.
+func (s *Server) verify(ex *exchange, r *http.Request) error {
+	ex.statusOnly = true
+	ask, err := gateway.AskFromNginx(r, ex.Scheme, ex.Forwarded)
+	if err != nil {
+		return err
+	}
+	err = s.answerAsk(ex, r, ask)
+	if e := fault.From(err); err != nil && e.Status == http.StatusTooManyRequests {
+		denied := *e // nginx takes every status but 401 and 403 for a failure of ours
+		denied.Status = http.StatusForbidden
+		return &denied
+	}
+	return err
+}
+
+// forward answers Traefik, Caddy, Envoy and HAProxy, which pass the refusal on
+// to the client as it is.
+func (s *Server) forward(ex *exchange, r *http.Request) error {
+	ask, err := gateway.AskFromForwarded(r, s.cfg.BaseURL+"_auth/forward", ex.Forwarded)
+	if err != nil {
+		return err
+	}
+	return s.answerAsk(ex, r, ask)
+}
+
+// answerAsk decides about the request that another proxy describes, by the same
+// rules as if it had come here.
+func (s *Server) answerAsk(ex *exchange, r *http.Request, ask gateway.ForwardAsk) error {
+	if err := s.requireHTTPS(ask.Scheme); err != nil {
+		return err
+	}
+	path, found, err := gateway.CleanPath(ask.Path)
+	if err != nil {
+		return err
+	}
+	host, err := gateway.CleanHost(ask.HostPort)
+	if err != nil {
+		return err
+	}
+	ex.Path, ex.Host, ex.HostPort, ex.Scheme = path, host, ask.HostPort, ask.Scheme
+	st := s.state.Load()
+	rt, err := s.gateway.Match(st.policy, host, path)
+	if err != nil {
+		return err
+	}
+	if err := s.admit(ex, r, st, policy.Ask{Route: rt, Method: ask.Method, Path: path, WebSocket: ask.WebSocket}, found); err != nil {
+		return err
+	}
+	return s.identityAnswer(ex, rt)
+}
+
+// identityAnswer says who was let in, in headers that the proxy copies onto the
+// request it passes on.
+func (s *Server) identityAnswer(ex *exchange, rt *policy.Route) error {
+	h := ex.Header()
+	if rt == nil {
+		rt = &policy.Route{Name: ex.Host, Identity: policy.Wave | policy.Remote}
+	}
+	if err := s.gateway.Identify(h, ex.Principal, rt); err != nil {
+		return err
+	}
+	h["Cache-Control"] = noStore
+	h["Content-Length"] = zeroLength
+	ex.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// Header values that are the same in every answer of the hot path.
+var (
+	noStore    = []string{"no-store"}
+	zeroLength = []string{"0"}
+)

@@ -1,0 +1,96 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+
+	"wavegate/server/fault"
+	"wavegate/server/gateway"
+	"wavegate/server/identity"
+	"wavegate/server/policy"
+)
+
+// serveRoute is the way of a guarded request: route, path, who, may they,
+// upstream. Forward authentication (forwardauth.go) walks the same steps
+// through admit, without the last.
+func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeature) error {
+	st := s.state.Load()
+	rt, err := s.gateway.Match(st.policy, ex.Host, ex.Path)
+	if err != nil {
+		return err
+	}
+	if rt == nil {
+		return errNotFound
+	}
+	ex.Route = rt.Name
+	if s.gateway.Preflight(ex, r, rt) {
+		return nil
+	}
+	if err := s.admit(ex, r, st, policy.Ask{Route: rt, Method: r.Method, Path: ex.Path, WebSocket: gateway.IsWebSocket(r)}, found); err != nil {
+		return err
+	}
+	if ex.Principal == nil && s.ownCredential(r.Header) {
+		r.Header.Del("Authorization")
+		r.Header.Del("X-Api-Key")
+	}
+	return s.gateway.Serve(ex, r, rt)
+}
+
+// admit decides about a request: ambiguous spellings of the path, then who
+// asks, then what the policy says. It fills in ex.Principal.
+func (s *Server) admit(ex *exchange, r *http.Request, st *state, ask policy.Ask, found policy.PathFeature) error {
+	var allowed policy.PathFeature
+	access := policy.Authenticated
+	if ask.Route != nil {
+		allowed, access = ask.Route.AllowInPath, ask.Route.Access
+	}
+	if bad := found &^ allowed; bad != 0 {
+		return errAmbiguousPath(bad)
+	}
+	if access != policy.Public {
+		who, err := s.authenticate(ex, r.Header, st)
+		if err != nil {
+			return err
+		}
+		ex.Principal = who
+	}
+	return refusal(st.policy.Decide(ex.Principal, ask), ask)
+}
+
+func errAmbiguousPath(bad policy.PathFeature) error {
+	return fault.New(http.StatusBadRequest, "invalid_request",
+		"The path holds "+bad.String()+", which servers read in different ways, and this route does not allow it.")
+}
+
+// refusal turns a decision into the answer of the contract.
+func refusal(d policy.Decision, ask policy.Ask) error {
+	if d.Allow {
+		return nil
+	}
+	switch d.Reason {
+	case policy.NoCredential:
+		return errNoCredential
+	case policy.MethodNotAllowed:
+		return errMethodNotAllowed.WithHeader("Allow", strings.Join(ask.Route.Methods, ", "))
+	case policy.InsufficientScope:
+		need := strings.Join(d.Need, " ")
+		if need == "" {
+			need = identity.ScopeAll
+		}
+		return fault.New(http.StatusForbidden, "insufficient_scope", "This credential lacks the scope for the request; it needs: "+need+".")
+	case policy.NotSignedIn:
+		return fault.New(http.StatusForbidden, "sign_in_required", "This address is for people who are signed in; a key does not open it.")
+	case policy.NotKey:
+		return fault.New(http.StatusForbidden, "key_required", "This address is for keys; a browser session does not open it.")
+	default:
+		return fault.New(http.StatusForbidden, "insufficient_role", "This credential lacks the role or group that the address asks for.")
+	}
+}
+
+// ownCredential reports whether a credential that nobody asked for, on a public
+// route, is one that this server would take: it must not travel on to the
+// upstream. An unknown one belongs to the app behind.
+func (s *Server) ownCredential(h http.Header) bool {
+	c, err := readCredential(h)
+	return err != nil || c.kind == credentialBasic && s.keychain.Has(c.id)
+}

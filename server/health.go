@@ -1,0 +1,45 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+)
+
+// live answers as long as the process can answer at all.
+func (s *Server) live(ex *exchange, _ *http.Request) error {
+	return writeJSON(ex, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready answers 200 while the server wants traffic, and 503 while it drains or
+// lacks a part. Each part is named; why it fails is in the log alone.
+func (s *Server) ready(ex *exchange, _ *http.Request) error {
+	checks := map[string]string{"keychain": "ok"}
+	if s.keychain.Len() == 0 {
+		checks["keychain"] = "empty: nobody can sign in"
+	}
+	status, text := http.StatusOK, "ready"
+	if s.draining.Load() {
+		status, text = http.StatusServiceUnavailable, "draining"
+	}
+	return writeJSON(ex, status, struct {
+		Status string            `json:"status"`
+		Checks map[string]string `json:"checks"`
+	}{text, checks})
+}
+
+func writeJSON(ex *exchange, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	h := ex.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	ex.WriteHeader(status)
+	_, err = ex.Write(append(body, '\n'))
+	if err != nil {
+		return nil //nolint:nilerr // the client is gone, nobody is left to tell
+	}
+	return nil
+}

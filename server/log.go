@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxLogged bounds each text of a log line that a client chooses, in bytes.
+const maxLogged = 512
+
+// newLogger returns the server's logger. Config.Validate has checked format
+// and level.
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var l slog.Level
+	if level != "" {
+		_ = l.UnmarshalText([]byte(level))
+	}
+	opts := &slog.HandlerOptions{Level: l}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// record counts the request and writes its one log line. Queries, headers and
+// bodies are not in it: they may hold secrets.
+func (s *Server) record(ex *exchange, r *http.Request) {
+	took := time.Since(ex.start)
+	s.metrics.observe(ex, r.Method, took)
+	level := slog.LevelInfo
+	if ex.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !s.log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 20)
+	attrs = append(attrs,
+		slog.String("request_id", ex.ID),
+		slog.String("client_ip", addrString(ex)),
+		slog.String("method", clip(r.Method)),
+		slog.String("host", clip(ex.Host)),
+		slog.String("path", clip(ex.loggedPath(r))),
+		slog.String("proto", r.Proto),
+		slog.Int("status", ex.status),
+		slog.Int64("bytes", ex.bytesOut),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+	)
+	if ex.Route != "" {
+		attrs = append(attrs, slog.String("route", ex.Route))
+	}
+	if p := ex.Principal; p != nil {
+		attrs = append(attrs, slog.String("principal", p.Subject), slog.String("auth_method", string(p.Method)))
+	}
+	if ex.trace != "" {
+		attrs = append(attrs, slog.String("trace_id", ex.trace))
+	}
+	if ex.userAgent != "" {
+		attrs = append(attrs, slog.String("user_agent", clip(ex.userAgent)))
+	}
+	if ex.fault != nil {
+		attrs = append(attrs, slog.String("code", ex.fault.Code))
+		if ex.fault.Cause != nil {
+			attrs = append(attrs, slog.String("error", ex.fault.Cause.Error()))
+		}
+	}
+	s.log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+func (ex *exchange) loggedPath(r *http.Request) string {
+	if ex.Path != "" {
+		return ex.Path
+	}
+	return r.URL.Path // refused before it was normalised
+}
+
+func addrString(ex *exchange) string {
+	if !ex.ClientIP.IsValid() {
+		return ""
+	}
+	return ex.ClientIP.String()
+}
+
+// clip bounds a text from outside and keeps it valid UTF-8.
+func clip(s string) string {
+	if len(s) > maxLogged {
+		s = s[:maxLogged]
+	}
+	return strings.ToValidUTF8(s, "�")
+}

@@ -1,0 +1,168 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"wavegate/server/policy"
+	"wavegate/tlsconf"
+)
+
+// Reload reads keychain, certificates, extra headers and policy again. Each
+// part that is bad keeps its old value; all problems are logged and returned
+// together.
+func (s *Server) Reload() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.tell(s.notify.reloading())
+	defer func() { s.tell(s.notify.send("READY=1")) }()
+	parts := []struct {
+		name string
+		load func() error
+	}{
+		{"keychain", s.reloadKeychain},
+		{"tls", s.reloadTLS},
+		{"headers", s.loadHeaders},
+		{"policy", s.loadPolicy},
+	}
+	var failed []error
+	for _, part := range parts {
+		if err := part.load(); err != nil {
+			failed = append(failed, err)
+			s.metrics.reloads.WithLabelValues(part.name, "failed").Inc()
+			s.log.Error("reload failed, the old one stays", "part", part.name, "error", err)
+			continue
+		}
+		s.metrics.reloads.WithLabelValues(part.name, "ok").Inc()
+	}
+	s.log.Info("reloaded", "failed", len(failed))
+	return errors.Join(failed...)
+}
+
+func (s *Server) reloadKeychain() error {
+	if err := s.keychain.Reload(); err != nil {
+		return err
+	}
+	s.state.Store(&state{policy: s.state.Load().policy}) // forgets principals of keys that are gone
+	return nil
+}
+
+func (s *Server) reloadTLS() error {
+	if s.tls == nil {
+		return nil
+	}
+	if err := s.tls.Reload(); err != nil {
+		return err
+	}
+	for _, w := range s.tls.Warnings() {
+		s.log.Warn(w)
+	}
+	return nil
+}
+
+func (s *Server) loadHeaders() error {
+	headers := http.Header{}
+	if s.cfg.HeadersFile != "" {
+		var err error
+		if headers, err = tlsconf.LoadHeaders(s.cfg.HeadersFile); err != nil {
+			return err
+		}
+	}
+	s.headers.Store(&headers)
+	return nil
+}
+
+// loadPolicy compiles the policy with the routes that flags make, gives it to
+// the gateway, and only then lets requests see it.
+func (s *Server) loadPolicy() error {
+	p, err := s.readPolicy()
+	if err != nil {
+		return err
+	}
+	if err := s.gateway.Load(p); err != nil {
+		return err
+	}
+	s.state.Store(&state{policy: p})
+	return nil
+}
+
+func (s *Server) readPolicy() (*policy.Policy, error) {
+	extra, err := s.flagRoutes()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.compilePolicy(extra)
+	if err != nil || s.cfg.WebDir == "" || s.cfg.WebDirGives && p.Match("", s.cfg.BaseURL) != nil {
+		return p, err
+	}
+	web, err := policy.ParseDir("/@"+s.cfg.WebDir, policy.Authenticated, s.cfg.BaseURL)
+	if err != nil {
+		return nil, SettingsError{err}
+	}
+	web.Origin = "-web-dir " + s.cfg.WebDir
+	return s.compilePolicy(append(extra, web))
+}
+
+func (s *Server) compilePolicy(extra []policy.Route) (p *policy.Policy, err error) {
+	if s.demo != nil && s.cfg.PolicyFile == "" {
+		p, err = policy.Parse("demo policy", s.demo.policy, extra)
+	} else {
+		p, err = policy.Load(s.cfg.PolicyFile, extra)
+	}
+	if _, unreadable := errors.AsType[*fs.PathError](err); err != nil && !unreadable {
+		return nil, SettingsError{err}
+	}
+	return p, err
+}
+
+// flagRoutes are the routes of --upstream and of the folder flags.
+func (s *Server) flagRoutes() ([]policy.Route, error) {
+	var routes []policy.Route
+	var problems []error
+	add := func(r policy.Route, err error) {
+		if err != nil {
+			problems = append(problems, err)
+			return
+		}
+		routes = append(routes, r)
+	}
+	for _, u := range s.cfg.Upstreams {
+		add(policy.ParseUpstream(u))
+	}
+	for _, d := range s.cfg.PublicDirs {
+		add(policy.ParseDir(d, policy.Public, s.cfg.BaseURL))
+	}
+	for _, d := range s.cfg.PrivateDirs {
+		add(policy.ParseDir(d, policy.Authenticated, s.cfg.BaseURL))
+	}
+	if len(problems) > 0 {
+		return nil, SettingsError{errors.Join(problems...)}
+	}
+	return routes, nil
+}
+
+// watch follows the files until ctx ends.
+func (s *Server) watch(ctx context.Context) {
+	err := s.watcher.Run(ctx, func() {
+		_ = s.Reload() // logged there
+	})
+	if err != nil {
+		s.log.Error("files are no longer watched: send SIGHUP after changes", "error", err)
+	}
+}
+
+// watched are the files whose change is followed.
+func (c Config) watched() []string {
+	return append(c.TLS.Files(), c.Keychain.Path, c.HeadersFile, c.PolicyFile)
+}
+
+// certificateEnd is when the certificate in use ends; zero without one.
+func (s *Server) certificateEnd() time.Time {
+	if s.tls == nil {
+		return time.Time{}
+	}
+	return s.tls.NotAfter()
+}
