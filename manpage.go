@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// manDate is the day on which the manual's own text last changed. The flags in
+// it come from the table.
+const manDate = "November 22, 2026"
+
+const manHead = `.Dd %s
+.Dt WAVEGATE 1
+.Os
+.Sh NAME
+.Nm wavegate
+.Nd access keys, TLS and routing in front of any HTTP app
+.Sh SYNOPSIS
+.Nm wavegate
+.Fl Fl upstream Ar URL
+.Op Ar flags
+.Nm wavegate
+.Fl Fl demo
+.Nm wavegate
+.Fl Fl create-access-key | Fl Fl list-access-keys | Fl Fl remove-access-key Ar ID
+.Sh DESCRIPTION
+.Nm
+is a gate for HTTP apps.
+It asks every caller for an access key, decides by a policy what the caller may
+do, and passes the request on to the app with headers that say who it is from.
+It can serve TLS, and it can answer other proxies that ask who may pass.
+.Pp
+Flags may be written with one dash or two.
+`
+
+const manMiddle = `.Sh ENVIRONMENT
+Each setting can come from the variable of its name:
+.Ev WAVEGATE_
+and the flag's name in capitals, with an underscore for each dash, such as
+.Ev WAVEGATE_TLS_CERT_FILE .
+The flags of waved answer to
+.Ev H2O_WAVE_
+too.
+The flag wins over the environment, the environment over the file of settings,
+the file over the default.
+A variable that is set to nothing counts as not set.
+.Sh FILES
+.Bl -tag -width Ds
+.It Pa .env
+settings, one KEY=value a line, with the keys of the environment.
+.It Pa .wave-keychain
+access keys, one ID:bcrypt-hash a line.
+.It Pa ./data
+the master secret and the certificates made here.
+.It Pa ./www
+files served at the base URL, where the folder exists.
+.El
+.Sh SIGNALS
+.Bl -tag -width Ds
+.It Dv SIGTERM , Dv SIGINT
+finish the requests under way, then exit; a second one kills.
+.It Dv SIGHUP
+read keychain, policy, headers file and certificates again.
+.El
+.Sh EXIT STATUS
+.Bl -tag -width Ds
+.It 0
+done, or stopped by a signal.
+.It 1
+a port, a file or the task failed.
+.It 2
+the flags or settings are wrong; nothing was started.
+.El
+.Sh EXAMPLES
+Make an access key, then guard the app on port 3000:
+.Bd -literal -offset indent
+wavegate -create-access-key
+wavegate --upstream http://127.0.0.1:3000
+curl -u ID:SECRET http://127.0.0.1:10101/
+.Ed
+`
+
+// manPage returns the manual page, as mdoc source.
+func manPage(options table) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, manHead, manDate)
+	for g, title := range groupTitles() {
+		fmt.Fprintf(&b, ".Ss %s\n.Bl -tag -width Ds\n", roff(title))
+		for _, o := range options.inGroup(group(g)) {
+			b.WriteString(manOption(o))
+		}
+		b.WriteString(".El\n")
+	}
+	b.WriteString(manMiddle)
+	return b.String()
+}
+
+func manOption(o *option) string {
+	item := ".It Fl Fl " + roff(o.name)
+	if o.short != "" {
+		item = ".It Fl " + o.short + " , Fl Fl " + roff(o.name)
+	}
+	if o.kind != toggle {
+		item += " Ar " + roff(o.arg)
+	}
+	text := strings.TrimSuffix(o.explanation(), ".") + "."
+	for sentence := range strings.SplitAfterSeq(text, ". ") { // each begins a line
+		for _, row := range wrap(sentence, 78) {
+			item += "\n" + roff(row)
+		}
+	}
+	return item + "\n"
+}
+
+// roff protects text from being read as roff: backslashes everywhere, dots and
+// quotes at the beginning of a line.
+func roff(text string) string {
+	text = strings.ReplaceAll(text, `\`, `\e`)
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+		text = `\&` + text
+	}
+	return text
+}

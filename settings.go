@@ -1,0 +1,203 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"wavegate/server"
+)
+
+// settings is what the options add up to.
+type settings struct {
+	server server.Config
+	oidc   oidcSettings
+	debug  bool
+
+	createKey   bool
+	listKeys    bool
+	removeKey   string // ID, or ""
+	check       bool
+	printConfig bool
+
+	webDirGiven bool     // the folder was asked for, so it must exist
+	warnings    []string // what the operator should know before the server starts
+}
+
+// oidcSettings are the settings of browser sign-in, which this version reads
+// and checks but does not serve.
+type oidcSettings struct {
+	providerURL, redirectURL             string
+	clientID, clientSecret               string
+	endSessionURL, postLogoutRedirectURL string
+	scopes, authURLParams                []string // params as "key:value"
+	skipLogin, noTLSVerify               bool
+	sessionExpiry, inactivity            time.Duration
+}
+
+// settings makes the settings of the resolution, with everything that is wrong
+// with them.
+func (r *resolution) settings() (*settings, []error) {
+	s := &settings{warnings: r.warnings}
+	r.apply(s)
+	r.complete(s)
+	commands := r.commands()
+	if len(commands) > 1 {
+		r.problem("%s: one command at a time", strings.Join(commands, " and "))
+	}
+	if !s.isKeyCommand() {
+		r.checkServer(s)
+	}
+	return s, r.problems
+}
+
+// commands returns the flags of the commands that were asked for.
+func (r *resolution) commands() []string {
+	var names []string
+	for _, v := range r.values {
+		on := v.given() && (v.option.kind != toggle || isOn(last(v.texts)))
+		if v.option.command && on {
+			names = append(names, "--"+v.option.name)
+		}
+	}
+	return names
+}
+
+func isOn(text string) bool {
+	on, err := parseBool(text)
+	return err == nil && on
+}
+
+// isKeyCommand reports whether the command needs the keychain alone, so that
+// what a server would need is no matter.
+func (s *settings) isKeyCommand() bool { return s.createKey || s.listKeys || s.removeKey != "" }
+
+// complete fills in what follows from whether and where something was set.
+func (r *resolution) complete(s *settings) {
+	c := &s.server
+	c.Version = version
+	c.Keychain.Required = r.given("access-keychain")
+	if !r.given("access-key-id") && !r.given("access-key-secret") {
+		c.Keychain.ID, c.Keychain.Secret = "", "" // the published pair is the keychain's business
+	}
+	s.webDirGiven = r.given("web-dir")
+	c.WebDirGives = !s.webDirGiven
+	if s.debug && !r.given("log-level") {
+		c.LogLevel = "debug"
+	}
+	if c.Demo && !r.given("listen") {
+		c.Listen = "127.0.0.1:10101"
+	}
+	c.TLS.DataDir = c.DataDir
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" && c.TLS.SelfSigned {
+		c.TLS.Names = []string{u.Hostname()}
+	}
+}
+
+// checkServer looks at what a server needs: the pairs of options that go
+// together, then whatever the server's own check finds.
+func (r *resolution) checkServer(s *settings) {
+	r.checkPair(s)
+	r.checkSignIn(s)
+	r.nameRetired(s)
+	r.problems = append(r.problems, flatten(s.server.Validate())...)
+}
+
+// checkPair refuses half an access key, and forgets it so that nobody else
+// complains.
+func (r *resolution) checkPair(s *settings) {
+	id, secret := r.get("access-key-id"), r.get("access-key-secret")
+	if id.given() == secret.given() {
+		return
+	}
+	there, missing := id, secret
+	if secret.given() {
+		there, missing = secret, id
+	}
+	r.problem("%s needs --%s too: an access key is a pair", there.where, missing.option.name)
+	s.server.Keychain.ID, s.server.Keychain.Secret = "", ""
+}
+
+// checkSignIn refuses sign-in that is half configured. Whole, it is only
+// remarked on, because this version does not serve it.
+func (r *resolution) checkSignIn(s *settings) {
+	var missing []string
+	for _, name := range []string{"oidc-provider-url", "oidc-redirect-url", "oidc-client-id", "oidc-client-secret"} {
+		if !r.given(name) {
+			missing = append(missing, "--"+name)
+		}
+	}
+	asked := slices.IndexFunc(r.values, func(v *value) bool {
+		off := v.option.kind == toggle && !isOn(last(v.texts))
+		return strings.HasPrefix(v.option.name, "oidc-") && v.given() && !off
+	})
+	switch {
+	case asked < 0:
+	case len(missing) > 0:
+		r.problem("%s: sign-in is configured by half: %s missing", r.values[asked].where, isOrAre(missing))
+	default:
+		s.warnings = append(s.warnings, "this version does not serve browser sign-in yet: every guarded route needs an access key")
+	}
+}
+
+func isOrAre(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return strings.Join(names, ", ") + " are"
+}
+
+// nameRetired puts the flags that are taken but mean nothing into one remark.
+func (r *resolution) nameRetired(s *settings) {
+	var names []string
+	for _, v := range r.values {
+		if v.option.retired && v.given() {
+			names = append(names, strings.TrimPrefix(v.where, "-"))
+		}
+	}
+	if len(names) > 0 {
+		s.warnings = append(s.warnings, "these settings belong to waved's page store, which wavegate does not have, and do nothing: "+strings.Join(names, ", "))
+	}
+}
+
+// findWebDir forgets the default folder where it does not exist. One that was
+// asked for must exist.
+func (s *settings) findWebDir() error {
+	if s.server.WebDir == "" {
+		return nil
+	}
+	info, err := os.Stat(s.server.WebDir)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case !s.webDirGiven:
+		s.server.WebDir = ""
+		return nil
+	case err == nil:
+		return fmt.Errorf("-web-dir %s is not a folder: name one, or leave the flag out", s.server.WebDir)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("-web-dir %s does not exist: make it, or leave the flag out", s.server.WebDir)
+	}
+	return fmt.Errorf("-web-dir: %w", err)
+}
+
+// warn writes the warnings as lines of the server's log.
+func (s *settings) warn(w io.Writer) {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.server.LogLevel)) // it is one of the choices
+	options := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(w, options)
+	if s.server.LogFormat == "text" {
+		h = slog.NewTextHandler(w, options)
+	}
+	for _, text := range s.warnings {
+		slog.New(h).Warn(text)
+	}
+}
