@@ -104,6 +104,22 @@ func TestTraceparentIsPassedOn(t *testing.T) {
 	}
 }
 
+func TestTheAppSeesOurRequestID(t *testing.T) {
+	ts := guarded(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Values("X-Request-Id")) })
+	a := ts.get("/", "X-Request-Id", "the-clients", "X_Request_Id", "too")
+	if a.body != "["+a.Header.Get("X-Request-Id")+"]" {
+		t.Errorf("the app saw %s, the client %s", a.body, a.Header.Get("X-Request-Id"))
+	}
+}
+
+func TestMethodOverridesDoNotReachTheApp(t *testing.T) {
+	ts := guarded(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, len(r.Header), r.Header) })
+	a := ts.get("/", "X-HTTP-Method-Override", "DELETE", "X-HTTP-Method", "DELETE", "X-Method-Override", "DELETE", "x_http_method_override", "DELETE")
+	if strings.Contains(a.body, "DELETE") {
+		t.Errorf("the app saw %s", a.body)
+	}
+}
+
 func TestSmugglingShapesAreRefused(t *testing.T) {
 	reached := make(chan string, 16)
 	ts := guarded(t, func(_ http.ResponseWriter, r *http.Request) { reached <- r.URL.Path })

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,21 @@ func TestHealth(t *testing.T) {
 	ts.do("GET", "/_health/live", "").want(t, 200, "")
 	ts.do("POST", "/_health/live", "").want(t, 405, "method_not_allowed")
 	ts.do("GET", "/_health/other", "").want(t, 404, "not_found") // own paths never reach the app
+}
+
+func TestJWKSHoldsTheKeyOfEverySecret(t *testing.T) {
+	ts := guarded(t, hello, func(c *Config) {
+		c.SecretFile = writeFile(t, filepath.Join(t.TempDir(), "secret"), strings.Repeat("n", 32)+"\n"+strings.Repeat("o", 32)+"\n")
+	})
+	var set struct {
+		Keys []struct{ Kid, Kty, D string }
+	}
+	if err := json.Unmarshal([]byte(ts.do("GET", "/oauth/jwks", "").want(t, 200, "").body), &set); err != nil {
+		t.Fatal(err)
+	}
+	if len(set.Keys) != 2 || set.Keys[0].Kid == set.Keys[1].Kid || set.Keys[0].D+set.Keys[1].D != "" {
+		t.Errorf("keys %+v", set.Keys)
+	}
 }
 
 func TestMetricsAreOnTheirOwnListenerAndHoldNoWordOfStrangers(t *testing.T) {

@@ -179,11 +179,14 @@ func (p *proxy) direct(pr *httputil.ProxyRequest) {
 	out.URL.Path, _ = url.PathUnescape(out.URL.RawPath) // it was decoded before
 }
 
-// setForwarded tells the upstream who the client is. One address is sent, the
+// setForwarded tells the upstream who the client is, and the request's id. One address is sent, the
 // client's: what stood left of it was written by strangers.
 func setForwarded(h http.Header, id *identity.Request, strip string) {
-	values := [3]string{id.Scheme, id.HostPort, ""}
+	values := [4]string{id.Scheme, id.HostPort, "", id.ID}
 	h["X-Forwarded-Proto"] = values[0:1:1]
+	if id.ID != "" {
+		h["X-Request-Id"] = values[3:4:4] // ours: the log line, the error page and the app name the same one
+	}
 	if id.HostPort != "" {
 		h["X-Forwarded-Host"] = values[1:2:2]
 	}
