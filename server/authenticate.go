@@ -79,7 +79,7 @@ func (s *Server) authenticateBasic(ex *exchange, h http.Header, c credential, st
 		return nil, s.refuseBasic(ex, c, err)
 	}
 	s.lockouts.Succeeded(ex.start, ex.ClientIP, c.id)
-	s.metrics.auths.WithLabelValues("access-key", "ok").Inc()
+	s.metrics.accepted.Inc()
 	return s.principal(st, key), nil
 }
 

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -20,9 +19,8 @@ import (
 // limits; then dispatch chooses. Timeouts are the http.Server's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ex := s.newExchange(w, r)
-	ctx, cancel := context.WithCancel(identity.NewContext(r.Context(), &ex.Request))
-	defer cancel()
-	ex.ctx, r = ctx, r.WithContext(ctx)
+	ex.ctx = identity.NewContext(r.Context(), &ex.Request) // net/http ends it with the request
+	r = r.WithContext(ex.ctx)
 	defer s.finish(ex, r)
 	if r.ContentLength != 0 {
 		r.Body = &stallGuard{ReadCloser: r.Body, w: w}
@@ -34,7 +32,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	ex := &exchange{
-		w: w, server: s, start: time.Now(), proto1: r.ProtoMajor == 1,
+		w: w, server: s, start: time.Now(),
 		userAgent: r.Header.Get("User-Agent"), trace: traceID(r.Header.Get("Traceparent")),
 	}
 	ex.ID = requestID()

@@ -30,14 +30,12 @@ type exchange struct {
 	w          http.ResponseWriter
 	ctx        context.Context // of the request
 	server     *Server
-	proto1     bool // HTTP/1: write deadlines are per connection
 	statusOnly bool // answer errors without a body (nginx auth_request)
 
 	start     time.Time
 	idValue   [1]string // backs the X-Request-Id header
 	status    int       // 0 until the header was written
 	bytesOut  int64
-	deadline  time.Time    // when the write deadline was last set
 	fault     *fault.Error // what refused the request, or nil
 	hijacked  bool
 	trace     string // W3C trace-id of the caller, or empty
@@ -62,7 +60,6 @@ func (ex *exchange) WriteHeader(status int) {
 	}
 	ex.status = status
 	ex.ownHeaders()
-	ex.extendWriteDeadline()
 	ex.w.WriteHeader(status)
 }
 
@@ -84,14 +81,14 @@ func (ex *exchange) Write(p []byte) (int, error) {
 	if ex.status == 0 {
 		ex.WriteHeader(http.StatusOK)
 	}
-	ex.extendWriteDeadline()
 	n, err := ex.w.Write(p)
 	ex.bytesOut += int64(n)
 	return n, err
 }
 
 // ReadFrom lets a body that comes from a file or a socket take the kernel's
-// short way. It writes in pieces so that each piece has its own deadline.
+// short way. It writes in pieces so that each piece has its own deadline (see
+// strictConn.ReadFrom).
 func (ex *exchange) ReadFrom(src io.Reader) (int64, error) {
 	if ex.status == 0 {
 		ex.WriteHeader(http.StatusOK)
@@ -103,7 +100,6 @@ func (ex *exchange) ReadFrom(src io.Reader) (int64, error) {
 	const piece = 4 << 20
 	var total int64
 	for {
-		ex.extendWriteDeadline()
 		n, err := rf.ReadFrom(io.LimitReader(src, piece))
 		total += n
 		ex.bytesOut += n
@@ -113,27 +109,11 @@ func (ex *exchange) ReadFrom(src io.Reader) (int64, error) {
 	}
 }
 
-// extendWriteDeadline gives an HTTP/1 connection stallTimeout for the next
-// write. HTTP/2 has its own rule, http.HTTP2Config.WriteByteTimeout: a stream
-// deadline there would end streams that are merely quiet.
-func (ex *exchange) extendWriteDeadline() {
-	if !ex.proto1 {
-		return
-	}
-	now := time.Now()
-	if now.Sub(ex.deadline) < deadlineSlack {
-		return
-	}
-	ex.deadline = now
-	http.NewResponseController(ex.w).SetWriteDeadline(now.Add(stallTimeout))
-}
-
 // FlushError implements what http.ResponseController looks for.
 func (ex *exchange) FlushError() error {
 	if ex.status == 0 {
 		ex.WriteHeader(http.StatusOK)
 	}
-	ex.extendWriteDeadline()
 	return http.NewResponseController(ex.w).Flush()
 }
 
@@ -188,6 +168,9 @@ func (b *stallGuard) Read(p []byte) (int, error) {
 // traceID returns the trace-id of a traceparent header, or "" when the header
 // is not well formed (W3C Trace Context, section 3.2).
 func traceID(traceparent string) string {
+	if traceparent == "" {
+		return ""
+	}
 	parts := strings.Split(traceparent, "-")
 	if len(parts) < 4 || len(parts[0]) != 2 || len(parts[1]) != 32 || len(parts[2]) != 16 || len(parts[3]) != 2 {
 		return ""

@@ -29,7 +29,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &strictConn{Conn: c}, nil
+	return newStrictConn(c), nil
 }
 
 // A tlsListener does the TLS handshake before it hands a connection out, each
@@ -119,7 +119,7 @@ func (l *tlsListener) handshake(raw net.Conn) {
 	}
 	var c net.Conn = tc
 	if tc.ConnectionState().NegotiatedProtocol != "h2" {
-		c = &strictTLSConn{strictConn: strictConn{Conn: tc}, tls: tc}
+		c = newStrictTLSConn(tc)
 	}
 	select {
 	case l.ready <- c:

@@ -68,6 +68,10 @@ func (s *Server) record(ex *exchange, r *http.Request) {
 			attrs = append(attrs, slog.String("error", ex.fault.Cause.Error()))
 		}
 	}
+	if s.requests != nil {
+		s.requests.write(ex.start.Add(took), level, "request", attrs)
+		return
+	}
 	s.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,11 +23,26 @@ type metrics struct {
 	auths     *prometheus.CounterVec // method, result
 	lockouts  *prometheus.CounterVec // kind
 	reloads   *prometheus.CounterVec // part, result
+
+	accepted prometheus.Counter // auths, for access keys that were right
+
+	mu    sync.RWMutex // guards known
+	known map[seriesKey]requestSeries
+}
+
+// seriesKey is the labels of a request.
+type seriesKey struct{ route, method, code string }
+
+// requestSeries is what counts a request.
+type requestSeries struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
 }
 
 func newMetrics(version string, openSockets func() float64, certificateEnd func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		known:    map[seriesKey]requestSeries{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "wavegate_requests_total", Help: "Requests answered, by route, method and status.",
 		}, []string{"route", "method", "code"}),
@@ -50,6 +66,7 @@ func newMetrics(version string, openSockets func() float64, certificateEnd func(
 			Name: "wavegate_reloads_total", Help: "Reloads of watched files, by part and result.",
 		}, []string{"part", "result"}),
 	}
+	m.accepted = m.auths.WithLabelValues("access-key", "ok")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wavegate_build_info", Help: "Always 1; the version is the label.",
 		ConstLabels: prometheus.Labels{"version": version},
@@ -79,8 +96,25 @@ func (m *metrics) observe(ex *exchange, method string, took time.Duration) {
 	if route == "" {
 		route = "none"
 	}
-	m.requests.WithLabelValues(route, methodLabel(method), statusLabel(ex.status)).Inc()
-	m.durations.WithLabelValues(route).Observe(took.Seconds())
+	series := m.seriesOf(seriesKey{route, methodLabel(method), statusLabel(ex.status)})
+	series.requests.Inc()
+	series.duration.Observe(took.Seconds())
+}
+
+// seriesOf returns the series of a request, looked up by their labels once:
+// hashing and comparing labels costs more than counting.
+func (m *metrics) seriesOf(key seriesKey) requestSeries {
+	m.mu.RLock()
+	series, ok := m.known[key]
+	m.mu.RUnlock()
+	if ok {
+		return series
+	}
+	series = requestSeries{m.requests.WithLabelValues(key.route, key.method, key.code), m.durations.WithLabelValues(key.route)}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[key] = series
+	return series
 }
 
 // methodLabel keeps methods that clients invent out of the label.

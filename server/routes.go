@@ -37,11 +37,10 @@ type route struct {
 // ownPath returns path relative to the base URL when this server answers it
 // itself.
 func (s *Server) ownPath(path string) (string, bool) {
-	rest, ok := strings.CutPrefix(path, s.cfg.BaseURL)
-	if !ok {
+	if !strings.HasPrefix(path, s.cfg.BaseURL) {
 		return "", false
 	}
-	own := "/" + rest
+	own := path[len(s.cfg.BaseURL)-1:] // from the slash that the base URL ends in
 	return own, policy.Reserved(own)
 }
 

@@ -34,6 +34,7 @@ import (
 type Server struct {
 	cfg        Config
 	log        *slog.Logger
+	requests   *requestLog // nil: log writes the lines of requests too
 	keychain   *keychain.Keychain
 	tls        *tlsconf.Source // nil: plain HTTP
 	forwarding gateway.Forwarding
@@ -70,7 +71,11 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, SettingsError{err}
 	}
-	s := &Server{cfg: cfg, log: newLogger(log, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{})}
+	out := &lockedWriter{w: log}
+	s := &Server{cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{})}
+	if cfg.LogFormat != "text" {
+		s.requests = &requestLog{w: out}
+	}
 	s.table = s.routes()
 	s.notify = notifier{os.Getenv("NOTIFY_SOCKET")}
 	if s.cfg.Demo {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync/atomic"
+	"time"
 )
 
 // A strictConn is a connection whose HTTP/1 requests are held to the letter of
@@ -22,7 +24,13 @@ type strictConn struct {
 	scan wireScan
 	rest []byte // what Read still has to say after a violation
 	bad  bool
+
+	born     time.Time
+	extended atomic.Int64 // when the write deadline was last set, after born; 0 never
+	relaxed  atomic.Bool  // the connection was hijacked
 }
+
+func newStrictConn(c net.Conn) *strictConn { return &strictConn{Conn: c, born: time.Now()} }
 
 // poison ends whatever line it is put into in a way that net/http refuses.
 const poison = "\x00\r\n\r\n"
@@ -51,10 +59,45 @@ func (c *strictConn) Read(p []byte) (int, error) {
 
 // relax stops the checks: the connection was hijacked and speaks something
 // else from here on.
-func (c *strictConn) relax() { c.scan.state = wireOff }
+func (c *strictConn) relax() {
+	c.scan.state = wireOff
+	c.relaxed.Store(true)
+}
+
+// Write implements net.Conn.
+func (c *strictConn) Write(p []byte) (int, error) {
+	c.extendWriteDeadline()
+	return c.Conn.Write(p)
+}
 
 // ReadFrom lets net/http hand files and sockets to the kernel.
-func (c *strictConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+func (c *strictConn) ReadFrom(r io.Reader) (int64, error) {
+	c.extendWriteDeadline()
+	return io.Copy(c.Conn, r)
+}
+
+// SetWriteDeadline implements net.Conn. After each answer net/http takes the
+// deadline away; here it stays, because every write renews one that is old.
+func (c *strictConn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && !c.relaxed.Load() {
+		return nil
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// extendWriteDeadline gives the client stallTimeout to accept what is written
+// next, whatever writes it: answers, 1xx, net/http's own refusals. A deadline
+// that is young enough stays, because setting one costs as much as a small
+// answer.
+func (c *strictConn) extendWriteDeadline() {
+	now := time.Since(c.born)
+	last := time.Duration(c.extended.Load())
+	if c.relaxed.Load() || last != 0 && now-last < deadlineSlack {
+		return
+	}
+	c.extended.Store(int64(max(now, 1)))
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(stallTimeout + deadlineSlack))
+}
 
 // CloseWrite lets net/http end an answer before it closes the connection.
 func (c *strictConn) CloseWrite() error {
@@ -68,6 +111,10 @@ func (c *strictConn) CloseWrite() error {
 type strictTLSConn struct {
 	strictConn
 	tls *tls.Conn
+}
+
+func newStrictTLSConn(c *tls.Conn) *strictTLSConn {
+	return &strictTLSConn{strictConn: strictConn{Conn: c, born: time.Now()}, tls: c}
 }
 
 // ConnectionState implements what net/http looks for.
