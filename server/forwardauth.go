@@ -17,7 +17,10 @@ func (s *Server) verify(ex *exchange, r *http.Request) error {
 		return err
 	}
 	err = s.answerAsk(ex, r, ask)
-	if e := fault.From(err); err != nil && e.Status == http.StatusTooManyRequests {
+	if err == nil {
+		return nil
+	}
+	if e := fault.From(err); e.Status == http.StatusTooManyRequests {
 		denied := *e // nginx takes every status but 401 and 403 for a failure of ours
 		denied.Status = http.StatusForbidden
 		return &denied
@@ -38,6 +41,9 @@ func (s *Server) forward(ex *exchange, r *http.Request) error {
 // answerAsk decides about the request that another proxy describes, by the same
 // rules as if it had come here.
 func (s *Server) answerAsk(ex *exchange, r *http.Request, ask gateway.ForwardAsk) error {
+	if !gateway.NamesClient(r.Header) {
+		return errNoClient
+	}
 	if err := s.requireHTTPS(ask.Scheme); err != nil {
 		return err
 	}
@@ -55,11 +61,26 @@ func (s *Server) answerAsk(ex *exchange, r *http.Request, ask gateway.ForwardAsk
 	if err != nil {
 		return err
 	}
-	if err := s.admit(ex, r, st, policy.Ask{Route: rt, Method: ask.Method, Path: path, WebSocket: ask.WebSocket}, found); err != nil {
+	if ask.WebSocket || ask.MaybeWebSocket {
+		if err := s.gateway.CheckOrigin(r, &ex.Request); err != nil {
+			return err
+		}
+	}
+	question := policy.Ask{Route: rt, Method: ask.Method, Path: path, WebSocket: ask.WebSocket}
+	if err := s.admit(ex, r, st, question, found); err != nil {
 		return err
+	}
+	if ask.MaybeWebSocket {
+		question.WebSocket = true
+		if err := refusal(st.policy.Decide(ex.Principal, question), question); err != nil {
+			return err
+		}
 	}
 	return s.identityAnswer(ex, rt)
 }
+
+var errNoClient = fault.New(http.StatusBadRequest, "invalid_request",
+	"The header X-Forwarded-For is missing or malformed in a forward-auth request: the proxy must say who asks.")
 
 // identityAnswer says who was let in, in headers that the proxy copies onto the
 // request it passes on.
@@ -72,13 +93,9 @@ func (s *Server) identityAnswer(ex *exchange, rt *policy.Route) error {
 		return err
 	}
 	h["Cache-Control"] = noStore
-	h["Content-Length"] = zeroLength
-	ex.WriteHeader(http.StatusOK)
+	ex.WriteHeader(http.StatusOK) // net/http says Content-Length: 0
 	return nil
 }
 
-// Header values that are the same in every answer of the hot path.
-var (
-	noStore    = []string{"no-store"}
-	zeroLength = []string{"0"}
-)
+// noStore is in every answer of the hot path, and never changed.
+var noStore = []string{"no-store"}

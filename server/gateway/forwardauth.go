@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"wavegate/server/fault"
+	"wavegate/server/identity"
 )
 
 // A ForwardAsk is the request about which another proxy asks.
@@ -15,6 +16,11 @@ type ForwardAsk struct {
 	Path      string // as it stood on the wire; for CleanPath
 	Query     string // without the question mark
 	WebSocket bool   // the client asks for an upgrade to websocket
+
+	// MaybeWebSocket says that a WebSocket's key came without the upgrade:
+	// Traefik keeps the upgrade to itself. What is true of both a plain GET and
+	// a WebSocket is all that can be allowed.
+	MaybeWebSocket bool
 }
 
 // The headers in which proxies say what they ask about. Clients can send all
@@ -138,9 +144,27 @@ func (q *question) finish(method, scheme, uri string) (ForwardAsk, error) {
 		return ForwardAsk{}, fault.New(http.StatusBadRequest, "invalid_request",
 			q.wrong+" is missing, malformed or not expected in a forward-auth request. See the documentation for what each proxy must send.")
 	}
-	upgrade := q.header["Upgrade"]
-	q.ask.WebSocket = method == http.MethodGet && len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
+	if method == http.MethodGet {
+		upgrade := q.header["Upgrade"]
+		q.ask.WebSocket = len(upgrade) == 1 && strings.EqualFold(upgrade[0], "websocket")
+		q.ask.MaybeWebSocket = !q.ask.WebSocket && len(q.header["Sec-Websocket-Key"]) > 0
+	}
 	return q.ask, nil
+}
+
+// CheckOrigin refuses the WebSocket that another proxy asks about where its
+// own handshake here would be refused: the pages of foreign sites may open
+// none. The error is a 403 *fault.Error.
+func (g *Gateway) CheckOrigin(r *http.Request, id *identity.Request) error {
+	return checkOrigin(r, id, g.origins)
+}
+
+// NamesClient reports whether a proxy says whom it speaks for: the last entry
+// of X-Forwarded-For is an address. Without one every client would be the
+// proxy, and one that guesses would lock out all.
+func NamesClient(h http.Header) bool {
+	_, ok := hopAddr(lastValue(h["X-Forwarded-For"]))
+	return ok
 }
 
 // splitURL splits an absolute URL without decoding anything. What is no such
