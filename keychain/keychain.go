@@ -10,7 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -33,7 +35,10 @@ type Config struct {
 	Path     string // keychain file; "" for none
 	Required bool   // the operator named Path: it is an error when it is missing or empty
 
-	ID, Secret string // one more pair, beside the file; "" for none
+	// ID and Secret are one more pair, beside the file; "" for none. The file may
+	// hold it too, and then its line stands. Taking that line away does not take
+	// the pair away, because it is still given here.
+	ID, Secret string
 
 	// AllowPublished lets the published pair in while there is no other key. It
 	// is for a server that was given neither a keychain nor a pair. Once keys
@@ -134,11 +139,8 @@ func (c *Keychain) Reload() error {
 	}
 	old := c.table.Load()
 	t := c.newTable(records, old)
-	if c.pair != nil {
-		if t.entries[c.pair.ID] != nil {
-			return fmt.Errorf("keychain %s: it holds the ID of the access key that was given beside it: remove one of the two", c.cfg.Path)
-		}
-		c.addPair(t, c.pair, c.cfg.Secret)
+	if err := c.addGiven(t, records); err != nil {
+		return err
 	}
 	c.sawFile = c.sawFile || found
 	c.sawKeys = c.sawKeys || len(records) > 0
@@ -153,6 +155,30 @@ func (c *Keychain) Reload() error {
 	return nil
 }
 
+// addGiven puts the pair from Config into the table. Where the file has its ID,
+// the line must be of the same secret: it stands then, under the pair's Key, so
+// that nothing ends when the line comes or goes.
+func (c *Keychain) addGiven(t *table, records []record) error {
+	if c.pair == nil {
+		return nil
+	}
+	e := t.entries[c.pair.ID]
+	switch {
+	case e == nil:
+		c.addPair(t, c.pair, c.cfg.Secret)
+		return nil
+	case e.key == c.pair: // the line did not change since it was compared
+		return nil
+	case c.checks.compare(e.hash, c.cfg.Secret):
+		e.key = c.pair // nobody else has this entry yet
+		e.remember(c.tags.of(e.hash, c.pair.ID, c.cfg.Secret))
+		return nil
+	}
+	at := slices.IndexFunc(records, func(r record) bool { return r.id == c.pair.ID })
+	return &LineError{Path: c.cfg.Path, Line: records[at].line, Reason: fmt.Sprintf(
+		"the access key %s is given in the settings too, but with another secret: correct -access-key-secret, or remove this line with -remove-access-key %[1]s", c.pair.ID)}
+}
+
 // read returns the records of the file and whether there is one. A file that
 // was never there is no error unless it is required.
 func (c *Keychain) read() (records []record, found bool, err error) {
@@ -164,10 +190,29 @@ func (c *Keychain) read() (records []record, found bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("keychain: %w", err)
+		return nil, false, readError(c.cfg.Path, err)
 	}
 	records, err = parse(c.cfg.Path, data)
 	return records, true, err
+}
+
+// readError says what to do about a file that could not be read. A missing one
+// is for the caller to judge.
+func readError(path string, err error) error {
+	p, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return fmt.Errorf("keychain: %w", err)
+	}
+	info, statErr := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("keychain %s: %w", path, p.Err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("keychain %s: %w: let the user that runs wavegate read it", path, p.Err)
+	case statErr == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("keychain %s: %w: name a file with -access-keychain", path, p.Err)
+	}
+	return fmt.Errorf("keychain %s: %w: check the path given with -access-keychain", path, p.Err)
 }
 
 // Has reports whether there is a key of this ID.

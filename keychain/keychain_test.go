@@ -144,12 +144,90 @@ func TestPairFromFlagsLivesBesideTheFile(t *testing.T) {
 	if !opens(t, c, "flag", "secret two") || key.Ended().Err() != nil {
 		t.Error("the pair from flags went with the file's keys")
 	}
-	write(t, path, "flag", "secret three")
-	if err := c.Reload(); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("the same ID in both: %v", err)
+}
+
+// TestPairFromFlagsMayBeInTheFileToo is the workflow of -create-access-key >>.env
+// and then a start with that .env.
+func TestPairFromFlagsMayBeInTheFileToo(t *testing.T) {
+	path := tempPath(t)
+	write(t, path, "both", "secret", "other", "another")
+	n := new(counter)
+	c, err := Open(Config{Path: path, Required: true, ID: "both", Secret: "secret", compare: n.compare})
+	must(t, err)
+	if runs, _ := n.reset(); runs != 1 {
+		t.Errorf("%d comparisons at load, want 1", runs)
 	}
-	if _, err := Open(Config{Path: path, ID: "flag", Secret: "secret two"}); err == nil {
-		t.Error("Open takes the same ID twice")
+	key, err := c.Verify(t.Context(), "both", "secret", nil)
+	must(t, err)
+	must(t, c.Reload())
+	if !opens(t, c, "both", "secret") || c.Len() != 2 {
+		t.Error("the pair does not open")
+	}
+	if runs, _ := n.reset(); runs != 0 {
+		t.Errorf("%d comparisons for a pair that was compared at load", runs)
+	}
+	if opens(t, c, "both", "another") || opens(t, c, "other", "secret") {
+		t.Error("something else opens")
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"the line goes", func() error { return Remove(path, "both") }},
+		{"the line comes back", func() error { return put(path, "both", "secret", minCost, false) }},
+		{"the line has a new hash", func() error { return put(path, "both", "secret", minCost, true) }},
+	} {
+		must(t, step.do())
+		must(t, c.Reload())
+		if !opens(t, c, "both", "secret") || opens(t, c, "both", "wrong") || key.Ended().Err() != nil {
+			t.Errorf("%s: the pair that was given changed", step.name)
+		}
+	}
+}
+
+func TestPairFromFlagsWithAnotherSecretThanTheFileIsRefused(t *testing.T) {
+	path := tempPath(t)
+	write(t, path, "other", "x", "both", "secret-of-the-file")
+	c := Config{Path: path, ID: "both", Secret: "secret-that-was-given"}
+	_, err := Open(c)
+	e, ok := errors.AsType[*LineError](err)
+	if !ok || e.Path != path || e.Line != 2 {
+		t.Fatalf("got %v, want the line", err)
+	}
+	for _, want := range []string{"both", "correct -access-key-secret", "remove this line with -remove-access-key both"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "secret-") {
+		t.Errorf("error shows a secret: %v", err)
+	}
+
+	must(t, Remove(path, "both"))
+	k, err := Open(c)
+	must(t, err)
+	write(t, path, "both", "secret-of-the-file")
+	if err := k.Reload(); err == nil {
+		t.Error("a reload takes another secret for the ID that was given")
+	}
+	if !opens(t, k, "other", "x") || !opens(t, k, "both", "secret-that-was-given") || opens(t, k, "both", "secret-of-the-file") {
+		t.Error("a refused reload changed the keys")
+	}
+}
+
+func TestFileThatCannotBeReadSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	for path, want := range map[string]string{
+		dir:                          "not a regular file: name a file with -access-keychain",
+		filepath.Join(dir, "none"):   "no such file or directory: create a key in it, or leave the keychain out",
+		filepath.Join(file, "below"): "not a directory: check the path given with -access-keychain",
+	} {
+		_, err := Open(Config{Path: path, Required: true})
+		if want = "keychain " + path + ": " + want; err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
 	}
 }
 
