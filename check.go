@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"text/tabwriter"
 
 	"wavegate/keychain"
@@ -57,7 +58,7 @@ func keysIn(c keychain.Config) string {
 	switch {
 	case c.ID != "" && n == 0:
 		return "empty, and the access key of the settings"
-	case c.ID != "":
+	case c.ID != "" && !slices.Contains(ids, c.ID):
 		return fmt.Sprintf("access keys: %d, and the one of the settings", n)
 	case n == 0:
 		return "empty: the published default pair works, from this machine alone"

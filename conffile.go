@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 )
@@ -27,12 +25,9 @@ type badLine struct {
 }
 
 // readConf reads a file of settings. Where the file was not asked for, it may
-// be missing, or be a folder.
+// be a folder.
 func readConf(path string, asked bool) (string, error) {
 	f, err := os.Open(path)
-	if !asked && errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
 	if err != nil {
 		return "", fmt.Errorf("cannot read the file of settings: %w; name another with -conf", err)
 	}

@@ -13,7 +13,7 @@ import (
 func createKey(in surroundings, path string) int {
 	id, secret, err := keychain.Create(path)
 	if err != nil {
-		return fail(in, err)
+		return fail(in, keychainError(path, err))
 	}
 	_, err = fmt.Fprintf(in.stdout, "H2O_WAVE_ACCESS_KEY_ID=%s\nH2O_WAVE_ACCESS_KEY_SECRET=%s\n", id, secret)
 	if err != nil {
@@ -33,7 +33,7 @@ func listKeys(in surroundings, path string) int {
 		return fail(in, fmt.Errorf("there is no keychain %s: make a key with -create-access-key, or name another keychain with -access-keychain", path))
 	}
 	if err != nil {
-		return fail(in, err)
+		return fail(in, keychainError(path, err))
 	}
 	for _, id := range ids {
 		if _, err := fmt.Fprintln(in.stdout, id); err != nil {
@@ -50,8 +50,18 @@ func removeKey(in surroundings, path, id string) int {
 	case errors.Is(err, keychain.ErrUnknownID), errors.Is(err, fs.ErrNotExist):
 		return fail(in, fmt.Errorf("there is no access key %s in the keychain %s: -list-access-keys shows those that are", id, path))
 	case err != nil:
-		return fail(in, err)
+		return fail(in, keychainError(path, err))
 	}
 	fmt.Fprintf(in.stdout, "Removed the access key %s from the keychain %s.\n", id, path)
 	return exitOK
+}
+
+// keychainError names the keychain where the error is about a file that a user
+// may never have heard of: the lock, or a folder above.
+func keychainError(path string, err error) error {
+	p, ok := errors.AsType[*fs.PathError](err)
+	if !ok || p.Path == path {
+		return err
+	}
+	return fmt.Errorf("keychain %s: %w", path, err)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"strings"
+
+	"wavegate/server/policy"
 )
 
 // nearest returns the name that somebody who wrote word most likely meant, or
@@ -16,7 +18,7 @@ func (t table) nearest(word string) string {
 			continue
 		}
 		for _, name := range append(strings.Fields(o.aka), o.name) {
-			if d := distance(word, name); d < least {
+			if d := policy.Slips(word, name); d < least {
 				best, least = o.name, d
 			}
 		}
@@ -36,38 +38,10 @@ func (t table) nearest(word string) string {
 func (t table) nearMiss(name string) string {
 	for _, o := range t {
 		for _, key := range o.keys() {
-			if d := distance(name, key); d == 1 || d == 2 && len(o.name) > 5 {
+			if d := policy.Slips(name, key); d == 1 || d == 2 && len(o.name) > 5 {
 				return key
 			}
 		}
 	}
 	return ""
-}
-
-// distance counts the letters to add, drop, change or swap with a neighbour to
-// turn a into b.
-func distance(a, b string) int {
-	const far = 64
-	if len(a) > far || len(b) > far {
-		return far
-	}
-	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := above[j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			row[j] = min(change, above[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, above, row = above, row, before
-	}
-	return above[len(b)]
 }

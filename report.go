@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"wavegate/server"
@@ -33,16 +36,36 @@ func refuse(in surroundings, problems []error) int {
 // report writes one problem on one line, several as a list.
 func report(w io.Writer, problems []error, advice string) {
 	if len(problems) == 1 {
-		fmt.Fprintf(w, "wavegate: %s\n", problems[0])
+		fmt.Fprintf(w, "wavegate: %s\n", advise(problems[0]))
 	} else {
 		fmt.Fprintf(w, "wavegate: %d problems:\n", len(problems))
 		for _, p := range problems {
-			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(p.Error(), "\n", "\n  "))
+			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(advise(p), "\n", "\n  "))
 		}
 	}
 	if advice != "" {
 		fmt.Fprintln(w, advice)
 	}
+}
+
+// advise returns the error's text. Where that ends with what the operating
+// system said of a file, it adds what to do about it.
+func advise(err error) string {
+	text := err.Error()
+	p, ok := errors.AsType[*fs.PathError](err)
+	if !ok || !strings.HasSuffix(text, p.Err.Error()) {
+		return text
+	}
+	info, statErr := os.Stat(p.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return text + ": check the path, and make its folder first"
+	case errors.Is(err, fs.ErrPermission):
+		return text + ": let the user that runs wavegate use it"
+	case statErr == nil && !info.Mode().IsRegular():
+		return text + ": name a file instead"
+	}
+	return text
 }
 
 // versionLine is what --version prints.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -59,6 +60,9 @@ func (c *commandLine) resolve(environ []string) (*resolution, error) {
 	conf := r.get("conf")
 	path := last(conf.texts)
 	text, err := readConf(path, conf.given())
+	if errors.Is(err, fs.ErrNotExist) && path == conf.option.def {
+		err = nil // the default may be missing, also where it is spelled out
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func environment(environ []string) map[string]string {
 
 // choose returns the option's value from flag, environment or default.
 func (r *resolution) choose(o *option, c *commandLine, env map[string]string) *value {
-	if texts, ok := c.values(o.name); ok && !(o.emptyIsNone && last(texts) == "") {
+	if texts, ok := c.values(o.name); ok && !(o.emptyIsNone && allEmpty(texts)) {
 		if o.needsText() && slices.Contains(texts, "") {
 			r.problem("--%s is empty: give it a value or leave it out", o.name)
 		}
@@ -101,6 +105,10 @@ func (r *resolution) choose(o *option, c *commandLine, env map[string]string) *v
 		v.texts = []string{o.def}
 	}
 	return v
+}
+
+func allEmpty(texts []string) bool {
+	return !slices.ContainsFunc(texts, func(text string) bool { return text != "" })
 }
 
 // readFile takes the values of a file of settings for the options that neither

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -95,10 +94,6 @@ func (r *resolution) complete(s *settings) {
 	if c.Demo && !r.given("listen") {
 		c.Listen = "127.0.0.1:10101"
 	}
-	c.TLS.DataDir = c.DataDir
-	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" && c.TLS.SelfSigned {
-		c.TLS.Names = []string{u.Hostname()}
-	}
 }
 
 // checkServer looks at what a server needs: the pairs of options that go
@@ -135,8 +130,7 @@ func (r *resolution) checkSignIn(s *settings) {
 		}
 	}
 	asked := slices.IndexFunc(r.values, func(v *value) bool {
-		off := v.option.kind == toggle && !isOn(last(v.texts))
-		return strings.HasPrefix(v.option.name, "oidc-") && v.given() && !off
+		return strings.HasPrefix(v.option.name, "oidc-") && v.given() && !v.saysDefault()
 	})
 	switch {
 	case asked < 0:
@@ -145,6 +139,15 @@ func (r *resolution) checkSignIn(s *settings) {
 	default:
 		s.warnings = append(s.warnings, "this version does not serve browser sign-in yet: every guarded route needs an access key")
 	}
+}
+
+// saysDefault reports whether the value is the one that counts where nobody
+// says anything, so that spelling it out asks for nothing.
+func (v *value) saysDefault() bool {
+	if v.option.kind == toggle {
+		return !isOn(last(v.texts))
+	}
+	return slices.Equal(commas(v.texts), commas([]string{v.option.def}))
 }
 
 func isOrAre(names []string) string {

@@ -33,7 +33,7 @@ func commandOptions() table {
 			set:   toBool(func(s *settings) *bool { return &s.listKeys }),
 		},
 		{
-			name: "remove-access-key", kind: single, arg: "ID", group: commands, waved: true, command: true, aka: "delete-access-key revoke-access-key",
+			name: "remove-access-key", kind: single, arg: "ID", group: commands, waved: true, emptyIsNone: true, command: true, aka: "delete-access-key revoke-access-key",
 			usage: "remove an access key from the keychain",
 			more:  "A running server stops accepting it within two seconds.",
 			set:   toText(func(s *settings) *string { return &s.removeKey }),
@@ -126,13 +126,13 @@ func guardOptions() table {
 			set:   toText(func(s *settings) *string { return &s.server.WebDir }),
 		},
 		{
-			name: "public-dir", kind: paths, arg: "PATH@DIR", group: guarding, waved: true,
+			name: "public-dir", kind: paths, arg: "PATH@DIR", group: guarding, waved: true, emptyIsNone: true,
 			usage: "folder served at a path to everybody (repeatable)",
 			more:  "In the environment, separate several with colons.",
 			set:   toMany(checkMount, func(s *settings) *[]string { return &s.server.PublicDirs }),
 		},
 		{
-			name: "private-dir", kind: paths, arg: "PATH@DIR", group: guarding, waved: true,
+			name: "private-dir", kind: paths, arg: "PATH@DIR", group: guarding, waved: true, emptyIsNone: true,
 			usage: "folder served at a path to whoever is authenticated (repeatable)",
 			more:  "In the environment, separate several with colons.",
 			set:   toMany(checkMount, func(s *settings) *[]string { return &s.server.PrivateDirs }),
@@ -167,13 +167,13 @@ func guardOptions() table {
 func tlsOptions() table {
 	return table{
 		{
-			name: "tls-cert-file", kind: file, arg: "FILE", group: transport, waved: true, aka: "cert certificate",
+			name: "tls-cert-file", kind: file, arg: "FILE", group: transport, waved: true, emptyIsNone: true, aka: "cert certificate",
 			usage: "certificate chain, PEM",
 			more:  "Read again when it changes.",
 			set:   toText(func(s *settings) *string { return &s.server.TLS.CertFile }),
 		},
 		{
-			name: "tls-key-file", kind: file, arg: "FILE", group: transport, waved: true, aka: "key private-key",
+			name: "tls-key-file", kind: file, arg: "FILE", group: transport, waved: true, emptyIsNone: true, aka: "key private-key",
 			usage: "private key of the certificate, PEM",
 			set:   toText(func(s *settings) *string { return &s.server.TLS.KeyFile }),
 		},
@@ -213,7 +213,7 @@ func tlsOptions() table {
 func trafficOptions() table {
 	return table{
 		{
-			name: "http-headers-file", kind: file, arg: "FILE", group: traffic, waved: true, aka: "headers-file",
+			name: "http-headers-file", kind: file, arg: "FILE", group: traffic, waved: true, emptyIsNone: true, aka: "headers-file",
 			usage: "headers added to every answer, one \"Name: value\" a line",
 			set:   toText(func(s *settings) *string { return &s.server.HeadersFile }),
 		},

@@ -49,10 +49,7 @@ func TestCheckers(t *testing.T) {
 		{
 			"address", checkAddress,
 			[]string{":80", "127.0.0.1:0", "[::1]:8080", "example.com:443", "unix:/run/gate.sock"},
-			map[string]string{
-				"80": "write :80", "http://x:80": "is a URL", "::1:80": "[IPv6]:PORT", "host": "HOST:PORT", "host:": "HOST:PORT",
-				":70000": "not a port", ":http": "not a port", "unix:": "needs a path", "http://me:hunter2@x": "is a URL",
-			},
+			map[string]string{"80": "write :80", "http://x:80": "is a URL", "http://me:hunter2@x": "is a URL"},
 		},
 		{
 			"url", checkURL,
@@ -127,19 +124,5 @@ func TestNearest(t *testing.T) {
 		if got := options().nearest(word); got != want {
 			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
 		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"", "abc", 3}, {"abc", "acb", 1}, {"abc", "abd", 1}, {"abc", "xyz", 3}, {"listen", "lisetn", 1}} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-	if got := distance(strings.Repeat("a", 1<<20), "a"); got < 64 {
-		t.Errorf("a very long word is %d away, want it to be far", got)
 	}
 }

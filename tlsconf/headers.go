@@ -40,7 +40,7 @@ func LoadHeaders(path string) (http.Header, error) {
 // It refuses continuation lines (RFC 9112 §5.2), names that are not tokens (RFC
 // 9110 §5.6.2), control characters in values, names that frame a message,
 // describe its body or make up its answer, and the server's own (see
-// reservedWhy). Set-Cookie, Server, Cache-Control and the CORS family are the
+// reservedWhy). Set-Cookie, Server, Vary, Cache-Control and the CORS family are the
 // operator's to decide. The error lists the lines by number, name being that of
 // the file, and quotes no value.
 func ParseHeaders(name string, r io.Reader) (http.Header, error) {
@@ -129,7 +129,7 @@ func reservedHeaders() []reservedGroup {
 			"content-encoding", "content-range", "content-type", "etag", "last-modified",
 		}},
 		{"belongs to single answers, so it cannot be the same on every one", []string{
-			"date", "location", "proxy-authenticate", "retry-after", "www-authenticate",
+			"allow", "date", "location", "proxy-authenticate", "retry-after", "www-authenticate",
 		}},
 		{"is a header that wavegate sets itself", []string{
 			"wave-*", "x-ratelimit-*", "x-request-id",

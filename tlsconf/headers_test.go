@@ -69,6 +69,7 @@ func TestParseHeadersRefuses(t *testing.T) {
 		{"Sec-WebSocket-Accept: x", "frames the message"},
 		{"Content-Type: text/html", "describes one body"},
 		{"Content-Encoding: gzip", "describes one body"},
+		{"Allow: GET", "belongs to single answers"},
 		{"Date: now", "belongs to single answers"},
 		{"Location: /", "belongs to single answers"},
 		{"WWW-Authenticate: Basic", "belongs to single answers"},
@@ -87,7 +88,7 @@ func TestParseHeadersRefuses(t *testing.T) {
 func TestParseHeadersLeavesTheOperatorTheirChoice(t *testing.T) {
 	for _, line := range []string{
 		"Strict-Transport-Security: max-age=63072000", "Content-Security-Policy: default-src 'self'", "Content-Language: de",
-		"Server: gate", "Set-Cookie: lb=1", "Cache-Control: no-store", "Access-Control-Allow-Origin: *", "X-Wave: 1", "Wavelength: 1", "X-Name: Zoë",
+		"Server: gate", "Set-Cookie: lb=1", "Cache-Control: no-store", "Vary: Origin", "Access-Control-Allow-Origin: *", "X-Wave: 1", "Wavelength: 1", "X-Name: Zoë",
 	} {
 		if _, err := ParseHeaders("headers", strings.NewReader(line)); err != nil {
 			t.Errorf("%q: %v", line, err)

@@ -10,7 +10,7 @@ import (
 func didYouMean(word string, known []string) string {
 	best, found := 3, "" // more than two slips is another word
 	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := slips(word, k); d < best && d < len(k) {
+		if d := Slips(word, k); d < best && d < len(k) {
 			best, found = d, k
 		}
 	}
@@ -20,13 +20,17 @@ func didYouMean(word string, known []string) string {
 	return fmt.Sprintf(" (did you mean %q?)", found)
 }
 
-// slips counts the typing slips between two words: letters left out, added,
-// changed, or swapped with their neighbour. Beyond 32 letters it gives up.
-func slips(a, b string) int {
-	if len(a) > 32 || len(b) > 32 {
-		return 32
+// longest is the most letters of a word that Slips looks at.
+const longest = 64
+
+// Slips counts the typing slips between two words: letters left out, added,
+// changed, or swapped with their neighbour. A word of more than 64 letters is
+// 64 slips from any other.
+func Slips(a, b string) int {
+	if len(a) > longest || len(b) > longest {
+		return longest
 	}
-	var before, last, row [33]int
+	var before, last, row [longest + 1]int
 	for j := range len(b) + 1 {
 		last[j] = j
 	}

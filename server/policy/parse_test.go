@@ -55,9 +55,9 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// TestEveryField compares the route that has everything said in the tour.
+// TestEveryField compares the route that has everything said.
 func TestEveryField(t *testing.T) {
-	p, err := Load("../../examples/policy.yaml", nil)
+	p, err := Load("testdata/every-field.yaml", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestEveryField(t *testing.T) {
 	want := &Route{
 		Name: "app.example.com/api", Host: "app.example.com", Path: "/api",
 		Target:         &url.URL{Scheme: "https", Host: "10.0.0.5:8443", Path: "/base"},
-		Origin:         got.Origin, // its line moves with the comments
+		Origin:         "testdata/every-field.yaml:3",
 		Require:        Require{Scopes: []string{"streams:read"}, Roles: []string{"developer", "operator"}},
 		Methods:        []string{"GET", "HEAD", "POST", "PATCH", "DELETE"},
 		Identity:       Wave,
@@ -84,8 +84,16 @@ func TestEveryField(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !strings.HasPrefix(got.Origin, "../../examples/policy.yaml:") {
-		t.Errorf("origin %q", got.Origin)
+}
+
+// TestFileThatCannotBeReadSaysWhatToDo holds the message to one line.
+func TestFileThatCannotBeReadSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	for path, why := range map[string]string{dir + "/nope.yaml": "no such file or directory", dir: "is a directory"} {
+		_, err := Load(path, nil)
+		if want := "policy " + path + ": " + why + ": check the path given with --policy"; err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
 	}
 }
 

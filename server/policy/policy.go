@@ -10,8 +10,10 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -52,14 +54,26 @@ func Load(path string, extra []Route) (*Policy, error) {
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, readError(path, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, readError(path, err)
 	}
 	return data, nil
+}
+
+// readError says what to do about a policy file that cannot be read.
+func readError(path string, err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err // the path is said once
+	}
+	advice := "check the path given with --policy"
+	if errors.Is(err, fs.ErrPermission) {
+		advice = "let the user that runs wavegate read it"
+	}
+	return fmt.Errorf("policy %s: %w: %s", path, err, advice)
 }
 
 // Parse compiles a policy file's text together with the routes from flags. The

@@ -175,7 +175,7 @@ func checkMethod(s string) error {
 		return fmt.Errorf("%q: methods are upper case; write %s", s, strings.ToUpper(s))
 	}
 	for _, m := range usual {
-		if slips(s, m) == 1 {
+		if Slips(s, m) == 1 {
 			return fmt.Errorf("%q is unknown (did you mean %q?)", s, m)
 		}
 	}
