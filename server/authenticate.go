@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
 	"wavegate/keychain"
 	"wavegate/server/fault"
+	"wavegate/server/gateway"
 	"wavegate/server/identity"
 	"wavegate/server/limit"
 	"wavegate/server/policy"
@@ -33,7 +35,7 @@ var (
 		WithHeader("WWW-Authenticate", basicChallenge)
 	errWrongAPIKey = fault.New(http.StatusUnauthorized, "invalid_api_key",
 		"The API key is not valid here.").
-		WithHeader("WWW-Authenticate", basicChallenge)
+		WithHeader("WWW-Authenticate", `Bearer realm="wavegate", error="invalid_token"`)
 	errLockedOut = fault.New(http.StatusTooManyRequests, "locked_out",
 		"Too many wrong credentials. Wait, then try again with the right one.")
 	errChecksBusy = fault.New(http.StatusServiceUnavailable, "busy",
@@ -119,22 +121,27 @@ func (s *Server) principal(st *state, key *keychain.Key) *identity.Principal {
 		Method: identity.MethodAccessKey, Subject: key.ID, Username: key.ID, KeyID: key.ID, Ended: key.Ended(),
 	}
 	st.policy.Grant(p)
-	kept, known := st.principals.LoadOrStore(key, p)
-	if !known {
-		context.AfterFunc(key.Ended(), func() { s.lockouts.Forget(key.ID) })
+	kept, _ := st.principals.LoadOrStore(key, p)
+	if _, known := s.keys.LoadOrStore(key, true); !known {
+		context.AfterFunc(key.Ended(), func() {
+			s.keys.Delete(key)
+			s.lockouts.Forget(key.ID)
+		})
 	}
 	return kept.(*identity.Principal)
 }
 
-// isDirectLoopback reports whether the request comes from this machine and
-// nobody stands between: a proxy here would make all the world look local.
+// isDirectLoopback reports whether the request comes from this machine, was
+// meant for it, and nobody stands between: a proxy here would make all the world
+// look local, and so would a page of the world whose name resolves to here.
 func isDirectLoopback(ex *exchange, h http.Header) bool {
-	for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via"} {
-		if len(h[name]) > 0 {
+	for name := range h {
+		if gateway.IsProxyHeader(name) {
 			return false
 		}
 	}
-	return ex.ClientIP.IsLoopback() && !ex.Forwarded
+	host, err := netip.ParseAddr(ex.Host)
+	return ex.ClientIP.IsLoopback() && !ex.Forwarded && (ex.Host == "localhost" || err == nil && host.IsLoopback())
 }
 
 // String names the kind for metrics.

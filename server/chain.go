@@ -14,25 +14,30 @@ import (
 	"wavegate/server/identity"
 )
 
-// ServeHTTP is the outer chain, the same for all requests: request id, one log
-// event, recovery, client address by trusted proxies, extra headers, body
-// limits; then dispatch chooses. Timeouts are the http.Server's.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP serves the main listener.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.chain(w, r, s.dispatch) }
+
+// chain is the outer chain, the same for all requests: request id, one log
+// event, recovery, client address by trusted proxies, extra headers. Timeouts
+// are the http.Server's and the connection's.
+func (s *Server) chain(w http.ResponseWriter, r *http.Request, serve func(*exchange, *http.Request) error) {
 	ex := s.newExchange(w, r)
 	ex.ctx = identity.NewContext(r.Context(), &ex.Request) // net/http ends it with the request
 	r = r.WithContext(ex.ctx)
+	ex.takeBody(r)
 	defer s.finish(ex, r)
-	if r.ContentLength != 0 {
-		r.Body = &stallGuard{ReadCloser: r.Body, w: w}
+	err := s.resolve(ex, r)
+	if err == nil {
+		err = serve(ex, r)
 	}
-	if err := s.dispatch(ex, r); err != nil {
+	if err != nil {
 		s.fail(ex, r, err)
 	}
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	ex := &exchange{
-		w: w, server: s, start: time.Now(),
+		w: w, server: s, start: time.Now(), http10: !r.ProtoAtLeast(1, 1), conn: connOf(r.Context()),
 		userAgent: r.Header.Get("User-Agent"), trace: traceID(r.Header.Get("Traceparent")),
 	}
 	ex.ID = requestID()
@@ -67,14 +72,12 @@ func (s *Server) finish(ex *exchange, r *http.Request) {
 	if gone || broken || p == http.ErrAbortHandler { //nolint:errorlint // as above
 		panic(http.ErrAbortHandler) // closes the connection
 	}
+	ex.settle(r)
 }
 
-// dispatch learns where the request comes from and hands it to one of this
-// server's own endpoints or to the gateway.
+// dispatch hands a request to one of this server's own endpoints or to the
+// gateway.
 func (s *Server) dispatch(ex *exchange, r *http.Request) error {
-	if err := s.resolve(ex, r); err != nil {
-		return err
-	}
 	path, found, err := gateway.CleanPath(r.URL.EscapedPath())
 	if err != nil {
 		return err

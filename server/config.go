@@ -65,6 +65,7 @@ func (e SettingsError) Unwrap() error { return e.error }
 
 // Validate reports every setting that cannot work, joined. It opens nothing.
 func (c Config) Validate() error {
+	c = c.withDefaults()
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	addresses := map[string]string{}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"wavegate/server/fault"
@@ -41,6 +42,7 @@ func (s *Server) fail(ex *exchange, r *http.Request, err error) {
 	}
 	body := errorJSON(e, ex.ID)
 	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	ex.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
 		ex.Write(body)
@@ -58,6 +60,7 @@ func (s *Server) errorPage(ex *exchange, r *http.Request, e *fault.Error) {
 	h := ex.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", s.pages.CSP())
+	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Add("Vary", "Accept")
 	ex.WriteHeader(e.Status)

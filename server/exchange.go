@@ -6,20 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 )
-
-// stallTimeout is how long a client may take to send or to accept the next
-// bytes of a body before its connection is given up.
-const stallTimeout = 60 * time.Second
-
-// deadlineSlack is how old a deadline may grow before it is set anew: a stream
-// of small writes then costs no timer each.
-const deadlineSlack = 10 * time.Second
 
 // An exchange is one request and its answer: the ResponseWriter that handlers
 // write to, and everything that the log line will say. The goroutine that
@@ -28,6 +21,9 @@ type exchange struct {
 	identity.Request
 
 	w          http.ResponseWriter
+	http10     bool            // the client does not know informational answers
+	conn       *strictConn     // nil for HTTP/2 over TLS
+	body       *requestBody    // nil for HTTP/2, and where there is none
 	ctx        context.Context // of the request
 	server     *Server
 	statusOnly bool // answer errors without a body (nginx auth_request)
@@ -52,7 +48,9 @@ func (ex *exchange) started() bool { return ex.status != 0 || ex.hijacked }
 // over whatever an upstream answered: they are on every answer.
 func (ex *exchange) WriteHeader(status int) {
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
-		ex.w.WriteHeader(status)
+		if !ex.http10 { // RFC 9110, section 15.2
+			ex.w.WriteHeader(status)
+		}
 		return
 	}
 	if ex.status != 0 {
@@ -68,11 +66,14 @@ func (ex *exchange) ownHeaders() {
 	h := ex.w.Header()
 	h["X-Request-Id"] = ex.idValue[:]
 	for name, values := range *ex.server.headers.Load() {
-		if name == "Set-Cookie" {
-			h[name] = append(h[name], values...)
-			continue
+		switch {
+		case name == "Set-Cookie", name == "Vary":
+			h[name] = append(h[name], values...) // theirs and ours
+		case name == "Cache-Control" && ex.fault != nil:
+			// an error is never kept, whatever pages may be
+		default:
+			h[name] = slices.Clip(values) // shared: whoever appends makes a copy
 		}
-		h[name] = values
 	}
 }
 
@@ -128,10 +129,7 @@ func (ex *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	switch c := conn.(type) {
-	case *strictConn:
-		c.relax()
-	case *strictTLSConn:
+	if c := strictOf(conn); c != nil {
 		c.relax()
 	}
 	ex.hijacked = true
@@ -142,28 +140,6 @@ func (ex *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap lets http.ResponseController reach the real ResponseWriter.
 func (ex *exchange) Unwrap() http.ResponseWriter { return ex.w }
-
-// A stallGuard is a request body whose every Read has its own deadline, so that
-// a client which stops sending does not hold a connection for ever.
-type stallGuard struct {
-	io.ReadCloser
-	w   http.ResponseWriter
-	set time.Time
-}
-
-// Read implements io.Reader. The deadline is lifted at the end of the body:
-// left behind it would fail the read that watches for the client's abort.
-func (b *stallGuard) Read(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(b.set) > deadlineSlack {
-		b.set = now
-		http.NewResponseController(b.w).SetReadDeadline(now.Add(stallTimeout + deadlineSlack))
-	}
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		http.NewResponseController(b.w).SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
 
 // traceID returns the trace-id of a traceparent header, or "" when the header
 // is not well formed (W3C Trace Context, section 3.2).

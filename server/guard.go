@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"wavegate/server/fault"
@@ -31,7 +32,6 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 	}
 	if ex.Principal == nil && s.ownCredential(r.Header) {
 		r.Header.Del("Authorization")
-		r.Header.Del("X-Api-Key")
 	}
 	return s.gateway.Serve(ex, r, rt)
 }
@@ -88,9 +88,11 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 }
 
 // ownCredential reports whether a credential that nobody asked for, on a public
-// route, is one that this server would take: it must not travel on to the
-// upstream. An unknown one belongs to the app behind.
+// route, is one that this server knows: it must not travel on to the upstream.
+// Every other one belongs to the app behind.
 func (s *Server) ownCredential(h http.Header) bool {
-	c, err := readCredential(h)
-	return err != nil || c.kind == credentialBasic && s.keychain.Has(c.id)
+	return slices.ContainsFunc(h["Authorization"], func(value string) bool {
+		c, err := parseAuthorization(value)
+		return err == nil && c.kind == credentialBasic && s.keychain.Has(c.id)
+	})
 }

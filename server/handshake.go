@@ -16,12 +16,11 @@ import (
 // handshakeTimeout is how long a client may take for the TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// maxHandshakes bounds the handshakes that run at once. More connections wait
-// in the kernel.
-const maxHandshakes = 1024
-
 // strictListener hands out strictConns.
-type strictListener struct{ net.Listener }
+type strictListener struct {
+	net.Listener
+	log *slog.Logger
+}
 
 // Accept implements net.Listener.
 func (l strictListener) Accept() (net.Conn, error) {
@@ -29,7 +28,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStrictConn(c), nil
+	return newStrictConn(c, l.log), nil
 }
 
 // A tlsListener does the TLS handshake before it hands a connection out, each
@@ -41,7 +40,6 @@ type tlsListener struct {
 	config *tls.Config
 	log    *slog.Logger
 	ready  chan net.Conn
-	slots  chan struct{}
 	closed context.Context
 	close  context.CancelFunc
 	work   sync.WaitGroup
@@ -52,7 +50,7 @@ func newTLSListener(ln net.Listener, config *tls.Config, log *slog.Logger) *tlsL
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsListener{
 		Listener: ln, config: config, log: log, ready: make(chan net.Conn),
-		slots: make(chan struct{}, maxHandshakes), closed: ctx, close: cancel,
+		closed: ctx, close: cancel,
 	}
 	l.work.Go(l.acceptAll)
 	return l
@@ -88,11 +86,7 @@ func (l *tlsListener) acceptAll() {
 			l.close()
 			return
 		}
-		l.slots <- struct{}{}
-		l.work.Go(func() {
-			defer func() { <-l.slots }()
-			l.handshake(c)
-		})
+		l.work.Go(func() { l.handshake(c) }) // as net/http: silent ones hold up nobody
 	}
 }
 
@@ -119,7 +113,7 @@ func (l *tlsListener) handshake(raw net.Conn) {
 	}
 	var c net.Conn = tc
 	if tc.ConnectionState().NegotiatedProtocol != "h2" {
-		c = newStrictTLSConn(tc)
+		c = newStrictTLSConn(tc, l.log)
 	}
 	select {
 	case l.ready <- c:

@@ -1,38 +1,40 @@
 package server
 
 import (
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"wavegate/server/fault"
 	"wavegate/server/gateway"
 )
 
 // redirectHandler serves the plain-HTTP listener: ACME challenges, and a
-// permanent redirect of everything else to https on the same host. The method
-// and body are kept (308, RFC 9110, section 15.4.9).
+// permanent redirect of everything else to https on the same host.
 func (s *Server) redirectHandler() http.Handler {
-	redirect := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		maps.Copy(w.Header(), *s.headers.Load())
-		target, ok := s.secureURL(r)
-		if !ok {
-			http.Error(w, "This address redirects to https and needs a valid Host header.", http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Location", target)
-		w.WriteHeader(http.StatusPermanentRedirect)
-	})
+	next := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.chain(w, r, s.redirect) }))
 	if s.tls == nil {
-		return redirect
+		return next
 	}
-	return s.tls.ChallengeHandler(redirect)
+	return s.tls.ChallengeHandler(next)
+}
+
+// redirect keeps method and body (308, RFC 9110, section 15.4.9).
+func (s *Server) redirect(ex *exchange, r *http.Request) error {
+	ex.Route = "redirect to https"
+	target, ok := s.secureURL(r)
+	if !ok {
+		return fault.New(http.StatusBadRequest, "invalid_request", "This address redirects to https and needs a valid Host header.")
+	}
+	ex.Header()["Location"] = []string{target}
+	ex.WriteHeader(http.StatusPermanentRedirect)
+	return nil
 }
 
 // secureURL is the https address of the request's page. --public-url decides
 // the host where it is given; else the Host header does, checked and without
-// its port, and the port is that of -listen.
+// its port, and the port is that of the TLS listener.
 func (s *Server) secureURL(r *http.Request) (string, bool) {
 	if r.Method == http.MethodConnect || !strings.HasPrefix(r.URL.EscapedPath(), "/") {
 		return "", false
@@ -42,10 +44,10 @@ func (s *Server) secureURL(r *http.Request) (string, bool) {
 		u.Host = public.Host
 	} else {
 		host, err := gateway.CleanHost(r.Host)
-		if err != nil {
+		if err != nil || host == "" {
 			return "", false
 		}
-		u.Host = withPort(host, s.cfg.Listen)
+		u.Host = withPort(host, s.Addr().String())
 	}
 	return u.String() + r.URL.EscapedPath() + querySuffix(r.URL.RawQuery), true
 }
@@ -60,7 +62,7 @@ func querySuffix(raw string) string {
 // withPort adds the port of the listen address unless it is https's own.
 func withPort(host, listen string) string {
 	_, port, err := net.SplitHostPort(listen)
-	if err != nil || port == "443" || port == "0" || port == "" {
+	if err != nil || port == "443" {
 		if strings.Contains(host, ":") {
 			return "[" + host + "]"
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
+	"wavegate/keychain/filewatch"
 	"wavegate/server/policy"
 	"wavegate/tlsconf"
 )
@@ -144,19 +146,49 @@ func (s *Server) flagRoutes() ([]policy.Route, error) {
 	return routes, nil
 }
 
-// watch follows the files until ctx ends.
+// watch follows the files until ctx ends. A policy names files of its own, so a
+// reload can change which ones they are.
 func (s *Server) watch(ctx context.Context) {
-	err := s.watcher.Run(ctx, func() {
-		_ = s.Reload() // logged there
-	})
-	if err != nil {
-		s.log.Error("files are no longer watched: send SIGHUP after changes", "error", err)
+	watcher, files := s.watcher, s.cfg.watched()
+	for ctx.Err() == nil {
+		if want := s.watched(); !slices.Equal(want, files) {
+			var err error
+			if watcher, err = filewatch.New(want); err != nil {
+				s.log.Error("files are no longer watched: send SIGHUP after changes", "error", err)
+				return
+			}
+			files = want
+			_ = s.Reload() // what changed before the watcher looked; errors are logged there
+			continue
+		}
+		run, stop := context.WithCancel(ctx)
+		_ = watcher.Run(run, func() { // it only ends with its context
+			_ = s.Reload()
+			if !slices.Equal(s.watched(), files) {
+				stop()
+			}
+		})
+		stop()
 	}
 }
 
-// watched are the files whose change is followed.
+// watched are the files of the settings whose change is followed.
 func (c Config) watched() []string {
 	return append(c.TLS.Files(), c.Keychain.Path, c.HeadersFile, c.PolicyFile)
+}
+
+// watched are the files whose change is followed now, those that the policy
+// names among them.
+func (s *Server) watched() []string {
+	files := s.cfg.watched()
+	for _, rt := range s.state.Load().policy.Routes() {
+		for _, f := range []string{rt.TLS.CAFile, rt.TLS.CertFile, rt.TLS.KeyFile} {
+			if f != "" && !slices.Contains(files, f) {
+				files = append(files, f)
+			}
+		}
+	}
+	return files
 }
 
 // certificateEnd is when the certificate in use ends; zero without one.

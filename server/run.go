@@ -79,13 +79,15 @@ func (s *Server) Listen() error {
 	return err
 }
 
-// Addr returns the address of the main listener; nil before Listen.
+// Addr returns the address of the main listener. Call it after Listen.
 func (s *Server) Addr() net.Addr { return s.sockets.main.Addr() }
 
-// MetricsAddr returns the address of the metrics listener.
+// MetricsAddr returns the address of the metrics listener, which must be
+// configured. Call it after Listen.
 func (s *Server) MetricsAddr() net.Addr { return s.sockets.metrics.Addr() }
 
-// RedirectAddr returns the address of the redirecting listener.
+// RedirectAddr returns the address of the redirecting listener, which must be
+// configured. Call it after Listen.
 func (s *Server) RedirectAddr() net.Addr { return s.sockets.redirect.Addr() }
 
 // tell logs that the service manager could not be told something.
@@ -106,12 +108,18 @@ func (b boundServer) serve() error { return b.Serve(b.ln) }
 func (s *Server) httpServers(base context.Context, ls listeners) []boundServer {
 	servers := []boundServer{{s.httpServer(base, s), ls.main}}
 	if ls.redirect != nil {
-		servers = append(servers, boundServer{s.httpServer(base, s.redirectHandler()), ls.redirect})
+		servers = append(servers, boundServer{short(s.httpServer(base, s.redirectHandler())), ls.redirect})
 	}
 	if ls.metrics != nil {
-		servers = append(servers, boundServer{s.httpServer(base, s.metrics.handler()), ls.metrics})
+		servers = append(servers, boundServer{short(s.httpServer(base, s.metrics.handler())), ls.metrics})
 	}
 	return servers
+}
+
+// short makes a server for requests without bodies and answers of one piece.
+func short(srv *http.Server) *http.Server {
+	srv.ReadTimeout, srv.WriteTimeout = readHeaderTimeout, stallTimeout
+	return srv
 }
 
 // httpServer sets every timeout and limit of a listener.
@@ -122,6 +130,7 @@ func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:                      h,
+		ConnContext:                  withConn,
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  idleTimeout,
@@ -197,7 +206,7 @@ func (s *Server) guardWire(ln net.Listener) net.Listener {
 	if s.tls != nil {
 		return newTLSListener(ln, s.tls.TLSConfig(), s.log)
 	}
-	return strictListener{ln}
+	return strictListener{ln, s.log}
 }
 
 func (ls listeners) close() {
@@ -219,12 +228,22 @@ func listenOn(addr, flag string) (net.Listener, error) {
 	switch {
 	case err == nil:
 		return ln, nil
+	case network == "unix":
+		return nil, fmt.Errorf("cannot listen on %s: %w; the folder must exist and be writable, and no other program may serve there: see %s", addr, reason(err), flag)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("cannot listen on %s: another program holds it (see it with: ss -ltnp); stop it or choose another address with %s", addr, flag)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("cannot listen on %s: not permitted; choose a port above 1023 with %s, or grant CAP_NET_BIND_SERVICE", addr, flag)
 	}
-	return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with %s", addr, err, flag)
+	return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with %s", addr, reason(err), flag)
+}
+
+// reason is the part of a network error that does not repeat the address.
+func reason(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
 }
 
 // removeStaleSocket deletes a socket file that nobody answers on any more.

@@ -52,6 +52,7 @@ type Server struct {
 	notify  notifier // the service manager, or nobody
 
 	reloading sync.Mutex                  // held by Reload
+	keys      sync.Map                    // *keychain.Key → true: keys in use, until they end
 	state     atomic.Pointer[state]       // policy and its principals; swapped by Reload
 	headers   atomic.Pointer[http.Header] // extra headers of every answer; swapped by Reload
 

@@ -2,123 +2,8 @@ package server
 
 import (
 	"bytes"
-	"crypto/tls"
-	"io"
-	"net"
 	"strconv"
-	"sync/atomic"
-	"time"
 )
-
-// A strictConn is a connection whose HTTP/1 requests are held to the letter of
-// RFC 9112 before net/http parses them. net/http takes some shapes that other
-// servers read differently, and from the difference requests are smuggled: a
-// body with both Content-Length and Transfer-Encoding (section 6.3), folded
-// header lines (section 5.2), lines that end in a bare LF (section 2.2), a
-// doubled Content-Length. What breaks the letter is cut off, so that net/http
-// answers 400 and closes.
-//
-// HTTP/2 and upgraded connections pass through unread.
-type strictConn struct {
-	net.Conn
-	scan wireScan
-	rest []byte // what Read still has to say after a violation
-	bad  bool
-
-	born     time.Time
-	extended atomic.Int64 // when the write deadline was last set, after born; 0 never
-	relaxed  atomic.Bool  // the connection was hijacked
-}
-
-func newStrictConn(c net.Conn) *strictConn { return &strictConn{Conn: c, born: time.Now()} }
-
-// poison ends whatever line it is put into in a way that net/http refuses.
-const poison = "\x00\r\n\r\n"
-
-// Read implements net.Conn.
-func (c *strictConn) Read(p []byte) (int, error) {
-	if c.bad {
-		if len(c.rest) == 0 {
-			return 0, io.EOF
-		}
-		n := copy(p, c.rest)
-		c.rest = c.rest[n:]
-		return n, nil
-	}
-	n, err := c.Conn.Read(p)
-	good := c.scan.feed(p[:n])
-	if good == n {
-		return n, err
-	}
-	c.bad, c.rest = true, []byte(poison)
-	if good > 0 {
-		return good, nil
-	}
-	return c.Read(p)
-}
-
-// relax stops the checks: the connection was hijacked and speaks something
-// else from here on.
-func (c *strictConn) relax() {
-	c.scan.state = wireOff
-	c.relaxed.Store(true)
-}
-
-// Write implements net.Conn.
-func (c *strictConn) Write(p []byte) (int, error) {
-	c.extendWriteDeadline()
-	return c.Conn.Write(p)
-}
-
-// ReadFrom lets net/http hand files and sockets to the kernel.
-func (c *strictConn) ReadFrom(r io.Reader) (int64, error) {
-	c.extendWriteDeadline()
-	return io.Copy(c.Conn, r)
-}
-
-// SetWriteDeadline implements net.Conn. After each answer net/http takes the
-// deadline away; here it stays, because every write renews one that is old.
-func (c *strictConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() && !c.relaxed.Load() {
-		return nil
-	}
-	return c.Conn.SetWriteDeadline(t)
-}
-
-// extendWriteDeadline gives the client stallTimeout to accept what is written
-// next, whatever writes it: answers, 1xx, net/http's own refusals. A deadline
-// that is young enough stays, because setting one costs as much as a small
-// answer.
-func (c *strictConn) extendWriteDeadline() {
-	now := time.Since(c.born)
-	last := time.Duration(c.extended.Load())
-	if c.relaxed.Load() || last != 0 && now-last < deadlineSlack {
-		return
-	}
-	c.extended.Store(int64(max(now, 1)))
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(stallTimeout + deadlineSlack))
-}
-
-// CloseWrite lets net/http end an answer before it closes the connection.
-func (c *strictConn) CloseWrite() error {
-	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return cw.CloseWrite()
-	}
-	return c.Close()
-}
-
-// A strictTLSConn is a strictConn that lets net/http fill in Request.TLS.
-type strictTLSConn struct {
-	strictConn
-	tls *tls.Conn
-}
-
-func newStrictTLSConn(c *tls.Conn) *strictTLSConn {
-	return &strictTLSConn{strictConn: strictConn{Conn: c, born: time.Now()}, tls: c}
-}
-
-// ConnectionState implements what net/http looks for.
-func (c *strictTLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
 
 // A wireScan follows the framing of HTTP/1 requests on one connection. The zero
 // value is at the start of a connection.
@@ -130,7 +15,8 @@ type wireScan struct {
 	http10  bool
 	chunked bool
 	length  int64 // of the body; -1 none was given
-	remain  int64 // bytes left of the body or chunk
+	remain  int64 // bytes left of the body, chunk or preface
+	noHTTP2 bool  // the connection cannot turn to HTTP/2
 }
 
 type wireState uint8
@@ -141,6 +27,7 @@ const (
 	wireChunkSize                  // in a chunk's first line
 	wireChunk                      // in a chunk, or in the CRLF behind it
 	wireTrailer                    // in the trailer section
+	wirePreface                    // behind the first line of HTTP/2's preface
 	wireOff                        // not HTTP/1 any more
 )
 
@@ -154,6 +41,14 @@ func (s *wireScan) feed(p []byte) int {
 		switch s.state {
 		case wireOff:
 			return len(p)
+		case wirePreface:
+			if p[i] != prefaceEnd[len(prefaceEnd)-int(s.remain)] {
+				return i
+			}
+			i++
+			if s.remain--; s.remain == 0 {
+				s.state = wireOff
+			}
 		case wireBody, wireChunk:
 			n := min(s.remain, int64(len(p)-i))
 			s.remain -= n
@@ -255,11 +150,19 @@ func (s *wireScan) endOfLine(line []byte, long bool) bool {
 	return s.field(line, long)
 }
 
+// prefaceEnd is what follows the first line of HTTP/2's connection preface (RFC
+// 9113, section 3.4). Only the whole of it ends the scan.
+const prefaceEnd = "\r\nSM\r\n\r\n"
+
 func (s *wireScan) requestLine(line []byte) bool {
-	if bytes.Equal(line, []byte("PRI * HTTP/2.0")) {
-		s.state = wireOff
-		return true
+	switch {
+	case len(line) == 0:
+		return true // an empty line before a request is passed over (RFC 9112, section 2.2)
+	case bytes.Equal(line, []byte("PRI * HTTP/2.0")):
+		s.state, s.remain = wirePreface, int64(len(prefaceEnd))
+		return !s.noHTTP2
 	}
+	s.noHTTP2 = true // only the first bytes of a connection can be the preface
 	s.first, s.length = true, -1
 	s.http10 = bytes.HasSuffix(line, []byte(" HTTP/1.0"))
 	return true
@@ -316,5 +219,14 @@ func (s *wireScan) chunkSize(line []byte, long bool) bool {
 
 // reset waits for the next request.
 func (s *wireScan) reset() {
-	*s = wireScan{line: s.line[:0]}
+	*s = wireScan{line: s.line[:0], noHTTP2: s.noHTTP2}
+}
+
+// inBody reports whether a request's header is whole and its body is not.
+func (s *wireScan) inBody() bool {
+	switch s.state {
+	case wireBody, wireChunkSize, wireChunk, wireTrailer:
+		return true
+	}
+	return false
 }

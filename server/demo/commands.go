@@ -31,7 +31,7 @@ func Commands(c Caller) []Command {
 		{"Knock without a key", "401: the gate answers, the app never hears of it.", curl + " -i " + streams},
 		{"List the streams", "The key goes to the gate, the answer comes from the app.", as(c.Login) + " " + streams},
 		{
-			"Go live", "This page shows it within a second.",
+			"Go live", "The start page shows it within a second.",
 			as(c.Login) + " -X POST" + newline + shellQuote(c.URL+"/v1/streams/"+sampleID+"/start"),
 		},
 		{

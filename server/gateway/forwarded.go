@@ -168,7 +168,7 @@ func CleanHost(hostport string) (host string, err error) {
 		host = host[:i]
 	}
 	host = strings.TrimSuffix(host, ".")
-	if len(host) == 0 || len(host) > 253 {
+	if len(host) == 0 || len(host) > 253 || host[len(host)-1] == '.' {
 		return "", badHost()
 	}
 	for i := range len(host) {

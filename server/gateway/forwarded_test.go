@@ -136,7 +136,7 @@ func TestCleanHost(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		" ", "a b", "a/b", "user@host", "a\x00b", "a\r\nb", "a..b", ".a", ".", "..", "a:99999", "a:x", "a:80:80", "a:-1", "::1",
+		" ", "a b", "a/b", "user@host", "a\x00b", "a\r\nb", "a..b", "a..", ".a", ".", "..", "a:99999", "a:x", "a:80:80", "a:-1", "::1",
 		"[::1", "[::1]x", "[::1]:x", "[127.0.0.1]", "[fe80::1%25eth0]", "[fe80::1%eth0]", "[]", ":80", "a?b", "a#b", `a\b`, "a%41", "ex\xc3\xa4mple",
 		strings.Repeat("a", 254),
 	} {

@@ -65,7 +65,7 @@ func reservedX(name string) bool {
 			return true
 		}
 	}
-	return equalFolded(name, "x-real-ip") || equalFolded(name, "x-client-ip") ||
+	return equalFolded(name, "x-real-ip") || equalFolded(name, "x-request-id") || equalFolded(name, "x-client-ip") ||
 		equalFolded(name, "x-cluster-client-ip") || equalFolded(name, "x-forwarded")
 }
 

@@ -17,3 +17,9 @@ func (g *Gateway) Identify(h http.Header, who *identity.Principal, route *policy
 	}
 	return err
 }
+
+// IsProxyHeader reports whether a header is one that proxies add to say for
+// whom they ask, in any spelling.
+func IsProxyHeader(name string) bool {
+	return isReserved(name) || equalFolded(name, "via")
+}
