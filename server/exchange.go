@@ -30,6 +30,7 @@ type exchange struct {
 
 	start     time.Time
 	idValue   [1]string // backs the X-Request-Id header
+	label     string    // of the route in metrics; "" is Request.Route
 	status    int       // 0 until the header was written
 	bytesOut  int64
 	fault     *fault.Error // what refused the request, or nil

@@ -24,6 +24,9 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 		return errNotFound
 	}
 	ex.Route = rt.Name
+	if rt.App {
+		ex.label = "app" // apps come and go under names of their own
+	}
 	if s.gateway.Preflight(ex, r, rt) {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync"
@@ -92,10 +93,7 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) observe(ex *exchange, method string, took time.Duration) {
-	route := ex.Route
-	if route == "" {
-		route = "none"
-	}
+	route := cmp.Or(ex.label, ex.Route, "none")
 	series := m.seriesOf(seriesKey{route, methodLabel(method), statusLabel(ex.status)})
 	series.requests.Inc()
 	series.duration.Observe(took.Seconds())

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -18,6 +19,7 @@ func TestAppsRegisterAndLeave(t *testing.T) {
 	}))
 	defer app.Close()
 	cfg := testConfig(t)
+	cfg.MetricsListen = "127.0.0.1:0"
 	cfg.Keychain = keychain.Config{Required: true, Path: writeFile(t, filepath.Join(t.TempDir(), "kc"), keychainLine(t, "id", "secret")+keychainLine(t, "mallory", "m"))}
 	ts := startServer(t, cfg)
 	post := func(id, secret, body string) answer {
@@ -39,6 +41,15 @@ func TestAppsRegisterAndLeave(t *testing.T) {
 	ts.get("/demo/x").want(t, 200, "")
 	post("id", "secret", `{"unregister_app":{"route":"/demo"}}`).want(t, 200, "")
 	ts.get("/demo/x").want(t, 404, "not_found")
+	res, err := http.Get("http://" + ts.MetricsAddr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	series, _ := io.ReadAll(res.Body)
+	if strings.Contains(string(series), `route="/demo"`) || !strings.Contains(string(series), `route="app"`) {
+		t.Error("the apps' routes are labels of metrics: apps make as many as they like")
+	}
 	if strings.Contains(ts.log.String(), "app-secret") {
 		t.Error("the app's secret is in the log")
 	}

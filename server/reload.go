@@ -105,6 +105,7 @@ func (s *Server) readPolicy() (*policy.Policy, error) {
 		return nil, SettingsError{err}
 	}
 	web.Origin = "-web-dir " + s.cfg.WebDir
+	web.GivesWay = true
 	return s.compilePolicy(append(extra, web))
 }
 

@@ -105,6 +105,7 @@ func (a *Apps) newApp(who *identity.Principal, reg Registration, target *url.URL
 		PassHost:       true,
 		Timeout:        policy.DefaultTimeout,
 		MaxRequestSize: policy.ServerDefault,
+		App:            true,
 	}
 	entry := &app{
 		App:   App{Route: reg.Route, Mode: reg.Mode, Address: reg.Address, Owner: who.KeyID},
@@ -131,7 +132,7 @@ func (a *Apps) mayHave(p *policy.Policy, who *identity.Principal, route string) 
 	if !p.MayRegister(who.KeyID, route) {
 		return fault.New(http.StatusForbidden, "route_not_allowed", "This access key may not register the route "+route+".")
 	}
-	if overlaps(p, route) {
+	if isTaken(p, who.KeyID, route) {
 		return fault.New(http.StatusBadRequest, "route_taken", "The route "+route+" belongs to a configured route.")
 	}
 	for _, other := range a.table.Load().byPath {
@@ -142,11 +143,15 @@ func (a *Apps) mayHave(p *policy.Policy, who *identity.Principal, route string) 
 	return nil
 }
 
-// overlaps reports whether a route is that of a configured one or below it.
-// Below "/", which is everything, there is room for apps.
-func overlaps(p *policy.Policy, route string) bool {
+// isTaken reports whether a configured route keeps an app from a route: the app
+// would take over requests that the operator gave to somebody else. A route
+// below the configured one is free to the key for which the policy names it,
+// and everything is where the configured route gives way.
+func isTaken(p *policy.Policy, keyID, route string) bool {
+	granted := p.Grants(keyID, route)
 	return slices.ContainsFunc(p.Routes(), func(r *policy.Route) bool {
-		return r.Path == route || r.Path != "/" && strings.HasPrefix(route, r.Path+"/")
+		below := r.Path == "/" || strings.HasPrefix(route, r.Path+"/")
+		return !r.GivesWay && (r.Path == route || below && !granted)
 	})
 }
 
@@ -179,7 +184,7 @@ func (a *Apps) remove(entry *app) {
 
 // recheck takes away the apps whose routes a new policy does not leave to them.
 func (a *Apps) recheck(p *policy.Policy) {
-	a.filter(func(e *app) bool { return p.MayRegister(e.Owner, e.Route) && !overlaps(p, e.Route) })
+	a.filter(func(e *app) bool { return p.MayRegister(e.Owner, e.Route) && !isTaken(p, e.Owner, e.Route) })
 }
 
 // close takes every app away and stops watching their keys.

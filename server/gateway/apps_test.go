@@ -148,6 +148,86 @@ func TestThePolicySaysWhichKeysMayRegister(t *testing.T) {
 	}
 }
 
+func TestAppsTakeNothingFromConfiguredRoutes(t *testing.T) {
+	const guarded = `
+upstreams:
+  - {route: /, url: static://200}
+  - {route: /api, url: static://200, access: keys}
+access_keys:
+  NAMED: {scopes: [], register: [/login, /api/*, /api]}
+`
+	f := newFront(t, frontConfig{policy: upstream("/", "static://200")})
+	register := func(key, route string) *fault.Error {
+		err := f.gateway.Apps().Register(keyHolder(key), registration(route, "http://127.0.0.1:1"))
+		if err == nil {
+			return nil
+		}
+		return fault.From(err)
+	}
+	for _, route := range []string{"/", "/login", "/login/deep"} {
+		if e := register("ANY", route); e == nil || e.Code != "route_taken" {
+			t.Errorf("below / without rules: %s: got %v", route, e)
+		}
+	}
+	f.load(t, guarded)
+	for _, c := range []struct{ key, route, code string }{
+		{"NAMED", "/login", ""},
+		{"NAMED", "/api/app", ""},
+		{"NAMED", "/api", "route_taken"},
+		{"NAMED", "/other", "route_not_allowed"},
+		{"ANY", "/login", "route_not_allowed"},
+		{"ANY", "/x", "route_not_allowed"},
+	} {
+		code := ""
+		if e := register(c.key, c.route); e != nil {
+			code = e.Code
+		}
+		if code != c.code {
+			t.Errorf("%+v: got %q", c, code)
+		}
+	}
+	f.load(t, upstream("/", "static://200"))
+	if got := f.gateway.Apps().List(); len(got) != 0 {
+		t.Errorf("the policy names no key any more: %v", got)
+	}
+	f.load(t, upstream("/api", "static://200"))
+	if e := register("ANY", "/free"); e != nil {
+		t.Errorf("where no route is: %v", e)
+	}
+}
+
+func TestTheWebFolderGivesWayToApps(t *testing.T) {
+	up := newRawUpstream(t)
+	web, err := policy.ParseDir("/@"+site(t), policy.Public, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web.GivesWay = true
+	p, err := policy.Parse("policy.yaml", []byte("upstreams: []"), []policy.Route{web})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFront(t, frontConfig{policy: "upstreams: []"})
+	if err := f.gateway.Load(p); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := f.get(t, "/demo"); status != 404 {
+		t.Errorf("the folder alone: got %d", status)
+	}
+	for _, route := range []string{"/demo", "/"} {
+		if err := f.gateway.Apps().Register(keyHolder("ANY"), registration(route, up.url)); err != nil {
+			t.Fatal(err)
+		}
+		if status, body := f.get(t, route); status != 200 || body != "ok" {
+			t.Errorf("%s: got %d %q", route, status, body)
+		}
+		up.head(t)
+	}
+	if found, err := f.gateway.Match(p, "app.test", "/demo"); err != nil || !found.App {
+		t.Errorf("got %+v %v, want an app's route", found, err)
+	}
+}
+
 func TestAppsEndWithTheirKey(t *testing.T) {
 	f := newFront(t, frontConfig{policy: "upstreams: []"})
 	a := f.gateway.Apps()

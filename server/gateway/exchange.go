@@ -24,6 +24,7 @@ type exchange struct {
 	body   *requestBody // nil where the request has none
 	cancel context.CancelCauseFunc
 	idle   *time.Timer // ends a stream that stands still; nil for none
+	answer http.Header // of the upstream's 101; nil before and for every other
 	err    error       // the fault to answer with; nil where an answer has begun
 }
 
@@ -107,10 +108,11 @@ func (t *watchedTunnel) Write(p []byte) (int, error) {
 // on once they have come.
 type requestBody struct {
 	io.ReadCloser
-	failed  atomic.Pointer[error]
-	ended   bool        // EOF was seen; only the reading goroutine looks
-	arrived http.Header // trailers, filled in by the server at the end of the body
-	passed  http.Header // trailers of the outgoing request
+	chunked bool                  // in HTTP/1, so that it can be malformed
+	failed  atomic.Pointer[error] // why it could not be read, at first
+	ended   bool                  // EOF was seen; only the reading goroutine looks
+	arrived http.Header           // trailers, filled in by the server at the end of the body
+	passed  http.Header           // trailers of the outgoing request
 }
 
 // Read implements io.Reader. The transport's goroutine calls it. The end is
@@ -127,8 +129,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		for name := range b.passed {
 			b.passed[name] = b.arrived[name]
 		}
-	case err != nil:
-		b.failed.Store(&err)
+	case err != nil && err != http.ErrBodyReadAfterClose: //nolint:errorlint // net/http returns it bare; closing is our doing
+		b.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -47,16 +48,29 @@ func (p *proxy) lateFault() *fault.Error {
 	return fault.New(http.StatusGatewayTimeout, "gateway_timeout", "The app behind "+p.route.Name+" did not answer in time.")
 }
 
-// bodyFault says what was wrong with the client's body, or nil.
+// bodyFault says what was wrong with the client's body, or nil. A client that
+// goes away breaks its body too; that is no fault of the body.
 func bodyFault(x *exchange) error {
 	err := x.body.failure()
-	if err == nil || x.Err() != nil {
+	if err == nil {
 		return nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge()
 	}
+	if x.Err() != nil && !x.body.malformed(err) {
+		return nil
+	}
 	return fault.New(http.StatusBadRequest, "invalid_request", "The body of the request is broken or incomplete.").Because(err)
+}
+
+// malformed reports whether a failure of the body is what the client sent and
+// not the end of its connection. net/http cancels the request's context once a
+// read fails after it, so the context does not tell the two apart.
+func (b *requestBody) malformed(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return b.chunked && !network && !errors.Is(err, io.ErrUnexpectedEOF) &&
+		!errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled)
 }
 
 // overloaded refuses what this machine has no means left for.

@@ -168,11 +168,13 @@ type static struct {
 func (s *static) serve(w http.ResponseWriter, _ *http.Request, _ *identity.Request) error {
 	text := http.StatusText(s.code)
 	if s.code >= 400 {
-		code := strings.ReplaceAll(strings.ToLower(text), " ", "_")
-		if code == "" {
-			code, text = "status_"+strconv.Itoa(s.code), "Status "+strconv.Itoa(s.code)
+		if text == "" {
+			text = "Client error"
+			if s.code >= 500 {
+				text = "Server error"
+			}
 		}
-		return fault.New(s.code, code, text+".")
+		return fault.New(s.code, wordOf(text), text+".")
 	}
 	changeHeaders(w.Header(), s.route.ResponseHeaders)
 	if s.code >= 300 || s.code == http.StatusNoContent || s.code == http.StatusResetContent {
@@ -183,4 +185,18 @@ func (s *static) serve(w http.ResponseWriter, _ *http.Request, _ *identity.Reque
 	w.WriteHeader(s.code)
 	io.WriteString(w, text+"\n") // a client that is gone misses nothing
 	return nil
+}
+
+// wordOf makes an error code of a status text: lower-case letters with "_"
+// between the words.
+func wordOf(text string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == ' ' || c == '-':
+			return '_'
+		case 'a' <= c && c <= 'z':
+			return c
+		}
+		return -1
+	}, strings.ToLower(text))
 }

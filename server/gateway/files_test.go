@@ -176,7 +176,8 @@ func TestStaticAnswers(t *testing.T) {
 		body   string
 	}{
 		"static://200": {200, "OK\n"}, "static://204": {204, ""}, "static://404": {404, "not_found"}, "static://503": {503, "service_unavailable"},
-		"static://599": {599, "status_599"},
+		"static://418": {418, `"im_a_teapot"`}, "static://498": {498, `"client_error"`}, "static://505": {505, `"http_version_not_supported"`},
+		"static://599": {599, `"server_error"`},
 	} {
 		f := newFront(t, frontConfig{policy: route(target, "response_headers: {set: {X-A: b}}")})
 		resp, body := f.raw(t, "GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n")

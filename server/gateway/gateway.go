@@ -91,8 +91,8 @@ func New(cfg Config) *Gateway {
 }
 
 // Load makes the routes of p the ones that are served. It opens the folders
-// and certificates that they name; the error tells every problem with the
-// route's origin, and then the old routes stay. Connections are kept where the
+// and certificates that they name; the error tells every problem, one a line,
+// each with the route's origin, and then the old routes stay. Connections are kept where the
 // upstream's settings did not change.
 func (g *Gateway) Load(p *policy.Policy) error {
 	g.mu.Lock()
@@ -103,7 +103,9 @@ func (g *Gateway) Load(p *policy.Policy) error {
 	for _, route := range p.Routes() {
 		h, err := g.build(route, used)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", route.Origin, err))
+			for _, err := range eachOf(err) {
+				errs = append(errs, fmt.Errorf("%s: %w", route.Origin, err))
+			}
 			continue
 		}
 		next.handlers[route] = h
@@ -120,6 +122,14 @@ func (g *Gateway) Load(p *policy.Policy) error {
 	}
 	g.transports = used
 	return nil
+}
+
+// eachOf returns the errors that errors.Join made one of.
+func eachOf(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost only
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // build makes the handler of a route and enters the transport that it uses.
@@ -146,16 +156,19 @@ func (g *Gateway) build(route *policy.Route, used map[transportKey]transport) (h
 }
 
 // Match returns the route that serves a request under p, the policy that will
-// decide about it: one of the policy's or that of a registered app, whichever has the longer prefix; a route with a host of
-// its own comes before every app. It returns nil where there is none.
+// decide about it: one of the policy's or that of a registered app, whichever
+// has the longer prefix; a route with a host of its own comes before every app.
+// It returns nil where there is none.
 //
-// The error is a 400 *fault.Error: some upstreams cut ";parameters" off the
-// segments of a path, so a path that would belong to another route without
-// them could be judged by the wrong rule.
+// The error is a 400 *fault.Error: upstreams differ in how they read escapes,
+// backslashes, empty segments and ";parameters", so a path that would belong to
+// another route in one of its readings could be judged by the wrong rule.
 func (g *Gateway) Match(p *policy.Policy, host, path string) (*policy.Route, error) {
 	route := g.match(p, host, path)
-	if strings.IndexByte(path, ';') >= 0 && g.match(p, host, withoutParameters(path)) != route {
-		return nil, badPath("hides its route behind parameters")
+	for reading := range policy.Readings(path) {
+		if g.match(p, host, reading) != route {
+			return nil, badPath("is spelled so that it may belong to another route")
+		}
 	}
 	return route, nil
 }
@@ -166,24 +179,14 @@ func (g *Gateway) match(p *policy.Policy, host, path string) *policy.Route {
 	if route != nil && route.Host != "" {
 		return route
 	}
-	if app := g.apps.match(path); app != nil && (route == nil || len(app.route.Path) > len(route.Path)) {
+	app := g.apps.match(path)
+	switch {
+	case app == nil:
+		return route
+	case route == nil, len(app.route.Path) > len(route.Path), route.GivesWay && app.route.Path == route.Path:
 		return app.route
 	}
 	return route
-}
-
-// withoutParameters returns a path without what follows a semicolon in each of
-// its segments.
-func withoutParameters(path string) string {
-	var b strings.Builder
-	for segment := range strings.SplitAfterSeq(path, "/") {
-		name, _, cut := strings.Cut(segment, ";")
-		b.WriteString(name)
-		if cut && strings.HasSuffix(segment, "/") {
-			b.WriteByte('/')
-		}
-	}
-	return b.String()
 }
 
 // Serve passes r on to where its route leads. The caller has authenticated and

@@ -86,7 +86,11 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, id *identity.Reque
 		return err
 	}
 	defer release()
-	p.reverse.ServeHTTP(w, p.outgoing(w, r, x))
+	out := p.outgoing(w, r, x)
+	if socket {
+		w = &socketWriter{w, x}
+	}
+	p.reverse.ServeHTTP(w, out)
 	return x.err
 }
 
@@ -126,7 +130,7 @@ func (p *proxy) outgoing(w http.ResponseWriter, r *http.Request, x *exchange) *h
 	if p.limit > 0 {
 		body = http.MaxBytesReader(w, body, p.limit)
 	}
-	x.body = &requestBody{ReadCloser: body}
+	x.body = &requestBody{ReadCloser: body, chunked: r.ProtoMajor == 1 && r.ContentLength < 0}
 	out.Body = x.body
 	// Otherwise net/http swallows what is left of an HTTP/1 body when the answer
 	// begins, and the upstream never sees it. HTTP/2 does not need it and says so.
@@ -214,6 +218,9 @@ func (p *proxy) modifyResponse(resp *http.Response) error {
 		setCORS(x.writer.Header(), x.origin, p.route.CORS)
 	}
 	changeHeaders(resp.Header, p.route.ResponseHeaders)
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		x.answer = resp.Header
+	}
 	if p.route.IdleTimeout > 0 {
 		resp.Body = x.watch(resp.Body, p.route.IdleTimeout)
 	}

@@ -88,6 +88,32 @@ func TestParametersCannotHideTheRoute(t *testing.T) {
 	}
 }
 
+func TestSpellingsCannotHideTheRoute(t *testing.T) {
+	up := newRawUpstream(t)
+	f := newFront(t, frontConfig{policy: fmt.Sprintf(`upstreams:
+  - {route: /, url: %q, access: public, allow_in_path: ["%%2f", "%%5c", "//", "%%25"]}
+  - {route: /admin, url: %q}
+  - {route: /a/b, url: %q, allow_in_path: ["%%2f"]}
+`, up.url, up.url, up.url)})
+	for path, want := range map[string]int{
+		"/admin%2fx": 400, "/%2fadmin/x": 400, "/admin%5cx": 400, `/admin\x`: 400, "/%5cadmin": 400, "/admin%252fx": 400, "/%2561dmin": 400,
+		"/%252561dmin": 400, "/x;%2fadmin": 200, "/;%2fadmin": 400, "/admin%253bx": 400, "/%2f%5c//admin%255cx": 400, "/a%2fb": 400, "/a%5cb/c": 400,
+		"/x%2fadmin": 200, "/x//y": 200, "/x%5cy": 200, "/%2562oo": 200, "/administer%2fx": 200, "/x%252fy": 200, "/a/b/x%2fc": 200, "/a/b%2fc": 400, "//x": 200,
+	} {
+		if status, body := f.get(t, path); status != want {
+			t.Errorf("%s: status %d %s, want %d", path, status, body, want)
+		}
+	}
+}
+
+func TestPlainPathsAreMatchedWithoutAllocations(t *testing.T) {
+	f := newFront(t, frontConfig{policy: upstream("/", "static://200")})
+	p := f.gateway.table.Load().policy
+	if n := testing.AllocsPerRun(100, func() { f.gateway.Match(p, "app.test", "/a/b/c.html") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestQueriesAreForwardedByteForByte(t *testing.T) {
 	up := newRawUpstream(t)
 	f := newFront(t, frontConfig{policy: route(up.url)})
@@ -231,42 +257,6 @@ func TestUpstreamFaultsAre502And504WithoutTheUpstreamsAddress(t *testing.T) {
 		}
 		if e := fault.From(f.lastErr(t)); e.Cause == nil {
 			t.Errorf("%s: the log would not know the cause: %v", c.name, e)
-		}
-	}
-}
-
-func TestBodiesOverTheLimitAre413(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		config Config
-		more   string
-		header string
-		body   string
-		status int
-	}{
-		{"announced", Config{}, "max_request_size: 10", "Content-Length: 11\r\n", "01234567890", 413},
-		{"announced, nothing sent", Config{}, "max_request_size: 10", "Content-Length: 1000000\r\nExpect: 100-continue\r\n", "", 413},
-		{"chunked", Config{}, "max_request_size: 10", "Transfer-Encoding: chunked\r\n", "b\r\n01234567890\r\n0\r\n\r\n", 413},
-		{"fits", Config{}, "max_request_size: 11", "Content-Length: 11\r\n", "01234567890", 200},
-		{"fits chunked", Config{}, "max_request_size: 11", "Transfer-Encoding: chunked\r\n", "b\r\n01234567890\r\n0\r\n\r\n", 200},
-		{"the server's limit", Config{MaxRequestSize: 10}, "", "Content-Length: 11\r\n", "01234567890", 413},
-		{"the route lifts it", Config{MaxRequestSize: 10}, "max_request_size: 0", "Content-Length: 11\r\n", "01234567890", 200},
-		{"broken chunks", Config{}, "", "Transfer-Encoding: chunked\r\n", "zz\r\n", 400},
-	} {
-		got := make(chan error, 1)
-		up := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
-			_, err := io.Copy(io.Discard, r.Body)
-			got <- err
-		})
-		f := newFront(t, frontConfig{Config: c.config, policy: route(up.URL, c.more)})
-		resp, body := f.raw(t, "POST / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n"+c.header+"\r\n"+c.body)
-		if resp.StatusCode != c.status {
-			t.Errorf("%s: got %d %s, want %d", c.name, resp.StatusCode, body, c.status)
-		}
-		if c.status == 200 {
-			if err := waitFor(t, got); err != nil {
-				t.Errorf("%s: upstream read %v", c.name, err)
-			}
 		}
 	}
 }

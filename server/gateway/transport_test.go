@@ -158,6 +158,25 @@ func TestBrokenCertificateFilesAreLoadErrors(t *testing.T) {
 	}
 }
 
+func TestEveryProblemOfARouteHasItsPlace(t *testing.T) {
+	p := mustPolicy(t, "upstreams:\n  - {route: /, url: https://u, tls: {ca_file: /missing/a, cert_file: /missing/b, key_file: /missing/c}}\n")
+	g := New(Config{})
+	defer g.Close()
+	err := g.Load(p)
+	if err == nil {
+		t.Fatal("loaded")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != 3 {
+		t.Errorf("%d lines, want 3", len(lines))
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "policy.yaml:2: ") {
+			t.Errorf("a line without its place: %s", line)
+		}
+	}
+}
+
 func TestRenewedCertificateFilesAreUsedAfterAReload(t *testing.T) {
 	a := newAuthority(t)
 	up := tlsUpstream(t, a, whoAsks)

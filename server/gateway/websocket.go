@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,6 +79,28 @@ func withoutUpgrade(r *http.Request) *http.Request {
 	clone.Header.Del("Http2-Settings")
 	return &clone
 }
+
+// A socketWriter is the writer of a handshake. Whoever wrote it may set headers
+// of its own while the connection is hijacked; httputil.ReverseProxy adds the
+// upstream's only then, and each name must be there once.
+type socketWriter struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+// Hijack implements http.Hijacker.
+func (w *socketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	for name := range w.Header() {
+		if name != "Set-Cookie" && name != "Vary" { // theirs and ours
+			delete(w.x.answer, name)
+		}
+	}
+	return conn, rw, err
+}
+
+// Unwrap lets http.ResponseController reach the real ResponseWriter.
+func (w *socketWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // sockets are the WebSockets that are open, so that Close can end them:
 // http.Server forgets connections that were hijacked.

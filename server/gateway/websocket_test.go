@@ -1,9 +1,12 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -222,5 +225,37 @@ func TestUpstreamsCannotSwitchToAnotherProtocol(t *testing.T) {
 		if resp.StatusCode != 502 {
 			t.Errorf("%q: got %d, want 502", upgrade, resp.StatusCode)
 		}
+	}
+}
+
+// hijackHeaders sets a header when the connection is taken over, as the
+// server's own writer does.
+type hijackHeaders struct{ http.ResponseWriter }
+
+func (w hijackHeaders) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.Header()["X-Request-Id"] = []string{"ours"}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+func (w hijackHeaders) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func TestHandshakesCarryOurHeadersOnce(t *testing.T) {
+	up := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Request-Id"] = []string{"theirs", "theirs again"}
+		w.Header().Set("X-App", "kept")
+		echo(t, w, r)
+	})
+	f := newFront(t, frontConfig{policy: route(up.URL)})
+	ours := newUpstream(t, func(w http.ResponseWriter, r *http.Request) { f.ServeHTTP(hijackHeaders{w}, r) })
+	c, resp, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(ours.URL, "http")+"/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if got := say(t, c, "hello"); got != "hello" {
+		t.Errorf("got %q", got)
+	}
+	if got := resp.Header["X-Request-Id"]; !slices.Equal(got, []string{"ours"}) || resp.Header.Get("X-App") != "kept" {
+		t.Errorf("got %q and %v", got, resp.Header)
 	}
 }

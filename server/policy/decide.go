@@ -140,18 +140,23 @@ func decideRequire(who *identity.Principal, route *Route) Decision {
 	return allowIf(len(need.Groups) == 0 || haveCommon(need.Groups, who.Groups), InsufficientGroup, need.Groups)
 }
 
-// decideScope checks the scopes whose endpoints cover the request.
+// decideScope checks the scopes whose endpoints cover the request. A path that
+// an upstream may read as one of another endpoint needs "*".
 func (p *Policy) decideScope(who *identity.Principal, route *Route, ask Ask) Decision {
 	if len(p.scopes) == 0 {
 		return Decision{Allow: true, Reason: Allowed}
 	}
-	need := p.endpoints.lookup(ask)
-	if need == nil {
-		free := route.AllowUnlisted || who.HasScope(identity.ScopeAll) ||
-			who.Method == identity.MethodSession && !isOdd(ask.Path)
-		return allowIf(free, InsufficientScope, p.needAll)
+	if who.HasScope(identity.ScopeAll) {
+		return Decision{Allow: true, Reason: Allowed}
 	}
-	return allowIf(slices.ContainsFunc(need, who.HasScope), InsufficientScope, need)
+	need := p.endpoints.lookup(ask)
+	switch {
+	case need != nil && !slices.ContainsFunc(need, who.HasScope):
+		return Decision{Reason: InsufficientScope, Need: need}
+	case need == nil && !route.AllowUnlisted && (who.Method != identity.MethodSession || isOdd(ask.Path)):
+		return Decision{Reason: InsufficientScope, Need: p.needAll}
+	}
+	return allowIf(!p.hidesEndpoint(ask, need), InsufficientScope, p.needAll)
 }
 
 // isOdd reports whether a normalised path may mean another path to the

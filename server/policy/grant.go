@@ -91,9 +91,19 @@ func (p *Policy) MayRegister(keyID, route string) bool {
 	if err != nil || Reserved(route) {
 		return false
 	}
-	if p.mayAll {
-		return true
-	}
+	return p.mayAll || p.registers(keyID, route)
+}
+
+// Grants reports whether the policy names the route, by itself or by a
+// pattern, in the register rule of this very access key. It is what MayRegister
+// is where keys without a rule are left out.
+func (p *Policy) Grants(keyID, route string) bool {
+	route, err := ParsePath(route)
+	return err == nil && !Reserved(route) && p.registers(keyID, route)
+}
+
+// registers reports whether a register rule of the key holds a checked route.
+func (p *Policy) registers(keyID, route string) bool {
 	for _, allowed := range p.keys[keyID].register {
 		if prefix, ok := strings.CutSuffix(allowed, "*"); ok && strings.HasPrefix(route, prefix) && route != prefix {
 			return true

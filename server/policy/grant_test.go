@@ -108,6 +108,32 @@ func TestUnverifiedAndMalformedEmailsMatchNoRule(t *testing.T) {
 	}
 }
 
+func TestGrantsNamesTheKeyItself(t *testing.T) {
+	free := mustParse(t, "access_keys: {A: {scopes: []}}")
+	ruled := mustParse(t, "access_keys: {A: {scopes: [], register: [/demo, /team/*]}, B: {scopes: []}}")
+	for _, c := range []struct {
+		p          *Policy
+		key, route string
+		want       bool
+	}{
+		{free, "A", "/demo", false},
+		{free, "Z", "/demo", false},
+		{ruled, "A", "/demo", true},
+		{ruled, "A", "/demo/", true},
+		{ruled, "A", "/demo/x", false},
+		{ruled, "A", "/team/x", true},
+		{ruled, "A", "/team", false},
+		{ruled, "A", "/team/../x", false},
+		{ruled, "A", "/", false},
+		{ruled, "B", "/demo", false},
+		{ruled, "Z", "/demo", false},
+	} {
+		if got := c.p.Grants(c.key, c.route); got != c.want {
+			t.Errorf("Grants(%q, %q) = %v", c.key, c.route, got)
+		}
+	}
+}
+
 func TestMayRegister(t *testing.T) {
 	free := mustParse(t, "access_keys: {A: {scopes: []}}")
 	ruled := mustParse(t, `

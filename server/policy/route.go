@@ -34,6 +34,9 @@ type Route struct {
 	ResponseHeaders ResponseHeaders
 	CORS            *CORS       // nil leaves CORS to the upstream
 	TLS             UpstreamTLS // for https targets
+
+	App      bool // an app that announced itself has it; its name is of the app's choosing
+	GivesWay bool // apps may announce themselves at it and below it
 }
 
 // ServerDefault as Route.MaxRequestSize stands for the server's own limit.
