@@ -178,7 +178,8 @@ func checkFolderURL(u *url.URL) error {
 // checkStaticURL wants static://CODE with a final status.
 func checkStaticURL(u *url.URL) error {
 	code, err := strconv.Atoi(u.Host)
-	if err != nil || len(u.Host) != 3 || code < 200 || code > 599 {
+	// 499 stands in logs for a client that went away, and is no answer.
+	if err != nil || len(u.Host) != 3 || code < 200 || code > 599 || code == 499 {
 		return fmt.Errorf("want static:// and a status between 200 and 599, such as static://404")
 	}
 	if u.Path != "" {
