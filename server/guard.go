@@ -21,7 +21,7 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 		return err
 	}
 	if rt == nil {
-		return errNotFound
+		return fault.NotFound()
 	}
 	ex.Route = rt.Name
 	if rt.App {
@@ -74,7 +74,7 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 	case policy.NoCredential:
 		return errNoCredential
 	case policy.MethodNotAllowed:
-		return errMethodNotAllowed.WithHeader("Allow", strings.Join(ask.Route.Methods, ", "))
+		return fault.MethodNotAllowed(strings.Join(ask.Route.Methods, ", "))
 	case policy.InsufficientScope:
 		need := strings.Join(d.Need, " ")
 		if need == "" {

@@ -9,11 +9,9 @@ import (
 	"strings"
 
 	"wavegate/server/fault"
+	"wavegate/server/gateway"
 	"wavegate/server/policy"
 )
-
-// maxRegistration is the largest body of an app's announcement, in bytes.
-const maxRegistration = 64 << 10
 
 // isRegistration reports whether the request may be an app that announces
 // itself: JSON posted to the base URL with an access key.
@@ -33,12 +31,12 @@ func (s *Server) isRegistration(r *http.Request, path string) bool {
 // other body is put back for the route that covers the base URL, whose app may
 // take JSON there too.
 func (s *Server) serveRegistration(ex *exchange, r *http.Request) (handled bool, err error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxRegistration+1))
+	body, err := io.ReadAll(io.LimitReader(r.Body, gateway.MaxAppMessage+1))
 	if err != nil {
 		return true, fault.New(http.StatusBadRequest, "invalid_request", "The body could not be read whole.").Because(err)
 	}
 	r.Body = replayedBody{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-	if len(body) > maxRegistration || !announcesApp(body) {
+	if len(body) > gateway.MaxAppMessage || !announcesApp(body) {
 		return false, nil
 	}
 	ex.Route = "register"

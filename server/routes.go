@@ -58,15 +58,10 @@ func (s *Server) serveOwn(ex *exchange, r *http.Request, path string) error {
 		allowed = rt.method
 	}
 	if allowed != "" {
-		return errMethodNotAllowed.WithHeader("Allow", allowed)
+		return fault.MethodNotAllowed(allowed)
 	}
-	return errNotFound
+	return fault.NotFound()
 }
-
-var (
-	errNotFound         = fault.New(http.StatusNotFound, "not_found", "There is nothing at this address.")
-	errMethodNotAllowed = fault.New(http.StatusMethodNotAllowed, "method_not_allowed", "This address does not answer that method.")
-)
 
 func (s *Server) assets(ex *exchange, r *http.Request) error {
 	s.pages.Assets().ServeHTTP(ex, r)

@@ -27,10 +27,18 @@ func LoadHeaders(path string) (http.Header, error) {
 		return nil, err
 	}
 	h, err := ParseHeaders(path, bytes.NewReader(data))
-	if err != nil {
+	if err == nil {
+		return h, nil
+	}
+	lines, ok := err.(interface{ Unwrap() []error })
+	if !ok {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	return h, nil
+	var problems []error // each names the flag: they are shown one by one
+	for _, line := range lines.Unwrap() {
+		problems = append(problems, fmt.Errorf("%s: %w", flag, line))
+	}
+	return nil, errors.Join(problems...)
 }
 
 // ParseHeaders reads MIME header lines, "Name: value", that end in LF or CRLF;

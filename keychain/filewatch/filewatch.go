@@ -57,16 +57,6 @@ func New(paths []string) (*Watcher, error) {
 	return w, nil
 }
 
-// Watch is New and Run in one, for callers to whom a change just before the
-// call does not matter.
-func Watch(ctx context.Context, paths []string, changed func()) error {
-	w, err := New(paths)
-	if err != nil {
-		return err
-	}
-	return w.Run(ctx, changed)
-}
-
 // Run calls changed, in its own goroutine, within two seconds of every change,
 // once for a burst of them, until ctx ends; then it returns nil. changed may be
 // called without need, as after a write of the same bytes. Where the kernel's

@@ -213,11 +213,13 @@ func TestOtherFilesOfTheFolderAreNotReported(t *testing.T) {
 	}
 }
 
-func TestWatchEndsWithItsContext(t *testing.T) {
+func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := Watch(ctx, []string{"no such file", ""}, func() {}); err != nil {
-		t.Errorf("Watch = %v, want nil", err)
+	w, err := New([]string{"no such file", ""})
+	must(t, err)
+	if err := w.Run(ctx, func() {}); err != nil {
+		t.Errorf("Run = %v, want nil", err)
 	}
 }
 

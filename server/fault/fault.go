@@ -24,6 +24,17 @@ func New(status int, code, message string) *Error {
 	return &Error{Status: status, Code: code, Message: message}
 }
 
+// NotFound is for what is not there, and for what must look as if it were not.
+func NotFound() *Error {
+	return New(http.StatusNotFound, "not_found", "There is nothing at this address.")
+}
+
+// MethodNotAllowed refuses a method and says which ones would do (RFC 9110,
+// section 15.5.6).
+func MethodNotAllowed(allow string) *Error {
+	return New(http.StatusMethodNotAllowed, "method_not_allowed", "This method is not allowed here.").WithHeader("Allow", allow)
+}
+
 // Because returns a copy of e with the cause that the log will show.
 func (e *Error) Because(cause error) *Error {
 	c := *e

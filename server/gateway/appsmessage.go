@@ -14,8 +14,8 @@ import (
 	"wavegate/server/policy"
 )
 
-// maxAppMessage bounds the body of a registration, in bytes.
-const maxAppMessage = 64 << 10
+// MaxAppMessage bounds the body of a registration, in bytes.
+const MaxAppMessage = 64 << 10
 
 // appMessage is what an app sends: one of the two.
 type appMessage struct {
@@ -35,13 +35,13 @@ func (a *Apps) Serve(w http.ResponseWriter, r *http.Request) error {
 			WithHeader("WWW-Authenticate", `Basic realm="wavegate"`)
 	}
 	if r.Method != http.MethodPost {
-		return methodNotAllowed("POST")
+		return fault.MethodNotAllowed("POST")
 	}
 	// Browsers add a Basic pair that they know to other sites' requests too.
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		return fault.New(http.StatusForbidden, "cross_origin", "Apps are not registered from a browser.").Because(err)
 	}
-	message, err := readAppMessage(http.MaxBytesReader(w, r.Body, maxAppMessage))
+	message, err := readAppMessage(http.MaxBytesReader(w, r.Body, MaxAppMessage))
 	if err != nil {
 		return err
 	}

@@ -88,16 +88,6 @@ func tooLarge() *fault.Error {
 	return fault.New(http.StatusRequestEntityTooLarge, "too_large", "The body of the request is larger than this route allows.")
 }
 
-// methodNotAllowed refuses a method and says which ones would do.
-func methodNotAllowed(allow string) *fault.Error {
-	return fault.New(http.StatusMethodNotAllowed, "method_not_allowed", "This method is not allowed here.").WithHeader("Allow", allow)
-}
-
-// notFound is for what is not there.
-func notFound() *fault.Error {
-	return fault.New(http.StatusNotFound, "not_found", "There is nothing at this address.")
-}
-
 // isExhausted reports whether this machine, not the upstream, had no means
 // left to make a connection.
 func isExhausted(err error) bool {

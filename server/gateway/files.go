@@ -39,11 +39,11 @@ func newFiles(route *policy.Route) (*files, error) {
 // serve answers with the file that the path names.
 func (f *files) serve(w http.ResponseWriter, r *http.Request, id *identity.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return methodNotAllowed("GET, HEAD")
+		return fault.MethodNotAllowed("GET, HEAD")
 	}
 	name, ok := fileName(pathBeyond(id.Path, f.route.Path))
 	if !ok {
-		return notFound()
+		return fault.NotFound()
 	}
 	// Opened anew each time, so that a folder that is replaced as a whole is
 	// seen at once.
@@ -87,7 +87,7 @@ func (f *files) send(w http.ResponseWriter, r *http.Request, root *os.Root, name
 		}
 		name = path.Join(name, "index.html")
 	} else if slash {
-		return notFound()
+		return fault.NotFound()
 	}
 	file, info, err := openRegular(root, name)
 	if err != nil {
@@ -153,7 +153,7 @@ func fileFault(err error) error {
 		return overloaded().Because(err)
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok || errors.Is(err, fs.ErrNotExist) {
-		return notFound().Because(err)
+		return fault.NotFound().Because(err)
 	}
 	return fault.From(err)
 }

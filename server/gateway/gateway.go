@@ -206,7 +206,7 @@ func (g *Gateway) Serve(w http.ResponseWriter, r *http.Request, route *policy.Ro
 	}
 	h := g.handlerOf(route)
 	if h == nil {
-		return notFound()
+		return fault.NotFound()
 	}
 	return h.serve(w, r, id)
 }

@@ -128,7 +128,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if route == nil {
-		return notFound()
+		return fault.NotFound()
 	}
 	if bad := found &^ route.AllowInPath; bad != 0 {
 		return fault.New(400, "invalid_request", "not allowed in the path: "+bad.String())

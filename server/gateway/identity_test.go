@@ -62,7 +62,7 @@ func TestIdentityFamiliesAreSentOnlyWhereAsked(t *testing.T) {
 		{policy.Forwarded, []string{"X-Auth-Request-User", "X-Forwarded-User"}},
 	} {
 		h := http.Header{}
-		SetIdentity(h, &identity.Principal{Method: identity.MethodAccessKey, Subject: "K"}, c.families)
+		setIdentity(h, &identity.Principal{Method: identity.MethodAccessKey, Subject: "K"}, c.families)
 		var got []string
 		for name := range h {
 			got = append(got, name)
@@ -73,14 +73,14 @@ func TestIdentityFamiliesAreSentOnlyWhereAsked(t *testing.T) {
 		}
 	}
 	h := http.Header{}
-	if SetIdentity(h, nil, policy.Wave); len(h) != 0 {
+	if setIdentity(h, nil, policy.Wave); len(h) != 0 {
 		t.Errorf("nobody: %v", h)
 	}
 }
 
 func TestIdentityValuesCannotBreakOutOfTheirHeader(t *testing.T) {
 	h := http.Header{}
-	SetIdentity(h, &identity.Principal{
+	setIdentity(h, &identity.Principal{
 		Method: identity.MethodSession, Subject: "a\r\nWave-Email: evil@x\x00\x7f", Username: " J\u00f6rg \u0085", Email: "\n\t",
 		Groups: []string{"a,admin", "", "\x01", "b\xff"},
 	}, policy.Wave)
@@ -233,5 +233,12 @@ func TestIdentityCacheIsBounded(t *testing.T) {
 	wg.Wait()
 	if n := len(c.young) + len(c.old); n > 2*maxIdentities {
 		t.Errorf("%d entries", n)
+	}
+}
+
+// setIdentity puts the headers of the families for who on h.
+func setIdentity(h http.Header, who *identity.Principal, families policy.Families) {
+	for _, f := range identityFields(who, families) {
+		h[f.name] = f.values
 	}
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,19 +9,6 @@ import (
 	"wavegate/server/policy"
 )
 
-// SetIdentity puts on h who the caller is, in the families of headers that are
-// asked for. Names are written as they are documented, which is not always
-// Go's canonical form. What is empty is left out. A nil who sets nothing.
-//
-// Lists are joined with commas, scopes with spaces (RFC 6749 §3.3); a comma or
-// percent sign inside a member is percent-encoded. Control characters and
-// broken UTF-8 are dropped from every value.
-func SetIdentity(h http.Header, who *identity.Principal, families policy.Families) {
-	for _, f := range identityFields(who, families) {
-		h[f.name] = f.values
-	}
-}
-
 // A field is one header, ready to be put into an http.Header. Values are shared
 // between requests and never changed.
 type field struct {
@@ -30,7 +16,13 @@ type field struct {
 	values []string
 }
 
-// identityFields returns the headers of the families for who.
+// identityFields returns the headers of the families for who. Names are written
+// as they are documented, which is not always Go's canonical form. What is empty
+// is left out; a nil who has none.
+//
+// Lists are joined with commas, scopes with spaces (RFC 6749 §3.3); a comma or
+// percent sign inside a member is percent-encoded. Control characters and
+// broken UTF-8 are dropped from every value.
 func identityFields(who *identity.Principal, families policy.Families) []field {
 	if who == nil || families == 0 {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/policy"
 )
@@ -62,7 +63,7 @@ func (g *Gateway) newProxy(route *policy.Route, over http.RoundTripper) *proxy {
 func (p *proxy) serve(w http.ResponseWriter, r *http.Request, id *identity.Request) error {
 	if r.Method == http.MethodConnect || r.Method == http.MethodTrace {
 		// TRACE would show the client what we add for the upstream.
-		return methodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+		return fault.MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
 	if p.limit > 0 && r.ContentLength > p.limit {
 		return tooLarge()

@@ -308,8 +308,8 @@ func TestDecideAgainstASlowReading(t *testing.T) {
 		method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT"}).Draw(t, "method")
 		path := drawPath(t, []string{"a", "b", "d"}, []string{"a", "b", "d", ""})
 		ws := method == "GET" && rapid.Bool().Draw(t, "ws")
-		if strings.Contains(path, "//") {
-			t.Skip("ServeMux redirects these")
+		for strings.Contains(path, "//") { // ServeMux redirects these
+			path = strings.ReplaceAll(path, "//", "/")
 		}
 		got := p.Decide(who, Ask{Route: p.Match("h", path), Method: method, Path: path, WebSocket: ws})
 		if want := slowDecide(s, patterns, who, method, path, ws); got.Allow != want || got.Allow != (got.Reason == Allowed) {

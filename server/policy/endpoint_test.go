@@ -118,8 +118,8 @@ func TestEndpointsChooseAsServeMux(t *testing.T) {
 		}
 		method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", "WS"}).Draw(t, "method")
 		path := drawPath(t, []string{"a", "b", "c", "d"}, []string{"a", "b", "d", ""})
-		if strings.Contains(path, "//") {
-			t.Skip("ServeMux redirects these")
+		for strings.Contains(path, "//") { // ServeMux redirects these
+			path = strings.ReplaceAll(path, "//", "/")
 		}
 		var want []string
 		if pattern := muxPattern(patterns, method, path); pattern != "" {
