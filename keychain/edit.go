@@ -12,65 +12,162 @@ import (
 	"wavegate/keychain/durable"
 )
 
-// Errors of the functions that change a keychain file.
+// Errors of File's methods and of CheckPassword. A file that they are about is
+// as it was.
 var (
-	ErrUnknownID = errors.New("no such key")         // the file is as it was
-	ErrIDExists  = errors.New("the ID is in use")    // the file is as it was
-	ErrInvalid   = errors.New("not usable as a key") // ID or secret cannot be written or verified
+	ErrUnknownID = errors.New("nobody has this ID")
+	ErrIDExists  = errors.New("the ID is in use")
+	ErrInvalid   = errors.New("not usable as ID or secret") // could not be written, read back or verified
+	ErrChanged   = errors.New("changed by somebody else meanwhile")
 )
 
-// Create adds a new random pair to the keychain at path, which it makes when it
-// is missing. Only the hash is written: the secret that it returns can never be
-// read again.
+// A File is a keychain or a users file, to be changed. Any number of processes
+// may do so at once, while servers read it.
+type File struct {
+	Path string
+	Kind Kind
+}
+
+// Users returns the users file at path.
+func Users(path string) File { return File{Path: path, Kind: LocalUsers} }
+
+// Create adds a new random access key to the keychain at path, which it makes
+// when it is missing. Only the hash is written: the secret that it returns can
+// never be read again.
 func Create(path string) (id, secret string, err error) {
 	return create(path, bcrypt.DefaultCost)
 }
 
 func create(path string, cost int) (id, secret string, err error) {
 	id, secret = randomText(idText, idLen), randomText(secretText, secretLen)
-	if err := put(path, id, secret, cost, false); err != nil {
+	if err := (File{Path: path}).put(id, secret, cost, false); err != nil {
 		return "", "", err
 	}
 	return id, secret, nil
 }
 
-// Add adds a pair of the caller's choice. Errors: ErrIDExists, ErrInvalid, or
-// what is wrong with the file.
-func Add(path, id, secret string) error {
-	return put(path, id, secret, bcrypt.DefaultCost, false)
+// Add is File.Add for the keychain at path.
+func Add(path, id, secret string) error { return File{Path: path}.Add(id, secret) }
+
+// Set is File.Set for the keychain at path.
+func Set(path, id, secret string) error { return File{Path: path}.Set(id, secret) }
+
+// Remove is File.Remove for the keychain at path.
+func Remove(path, id string) error { return File{Path: path}.Remove(id) }
+
+// List is File.List for the keychain at path.
+func List(path string) ([]string, error) { return File{Path: path}.List() }
+
+// Add adds a pair of the caller's choice, and makes the file when it is missing.
+// Errors: ErrIDExists, for users also where a name differs only by case;
+// ErrInvalid; or what is wrong with the file.
+func (f File) Add(id, secret string) error {
+	return f.put(id, secret, bcrypt.DefaultCost, false)
 }
 
 // Set gives an ID a new secret, and adds it when it is not there. Errors:
-// ErrInvalid, or what is wrong with the file.
-func Set(path, id, secret string) error {
-	return put(path, id, secret, bcrypt.DefaultCost, true)
+// ErrInvalid; for users, ErrIDExists where another name differs only by case;
+// or what is wrong with the file.
+func (f File) Set(id, secret string) error {
+	return f.put(id, secret, bcrypt.DefaultCost, true)
 }
 
-func put(path, id, secret string, cost int, replace bool) error {
-	for _, reason := range []string{idProblem(id), secretProblem(secret)} {
-		if reason != "" {
-			return fmt.Errorf("%w: %s", ErrInvalid, reason)
+// CanAdd says why Add would refuse the ID as things are, before anybody thinks
+// of a secret for it. The errors are those of Add.
+func (f File) CanAdd(id string) error {
+	if err := f.Kind.checkID(id); err != nil {
+		return err
+	}
+	records, err := f.records()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.refuseSame(records, id)
+}
+
+// Change gives an ID a new secret where its line is still the one that stamp
+// was taken of, see Key.Stamp: of two who change a password at once one wins,
+// and a user who was removed does not come back. Errors: ErrChanged,
+// ErrUnknownID, ErrInvalid, or what is wrong with the file.
+func (f File) Change(id, stamp, secret string) error {
+	return f.change(id, stamp, secret, bcrypt.DefaultCost)
+}
+
+func (f File) change(id, stamp, secret string, cost int) error {
+	if err := f.Kind.check(id, secret); err != nil {
+		return err
+	}
+	if _, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) {
+		return f.unknown(id)
+	}
+	var hash []byte
+	var err error
+	inBackground(func() bool { // servers call this, and others are waiting there
+		hash, err = bcrypt.GenerateFromPassword([]byte(secret), cost)
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return f.edit(func(data []byte, records []record) ([]byte, error) {
+		at := slices.IndexFunc(records, func(r record) bool { return r.id == id })
+		switch {
+		case at < 0:
+			return nil, f.unknown(id)
+		case stampOf(id, records[at].hash) != stamp:
+			return nil, f.worded(ErrChanged, "%q was changed by somebody else meanwhile", id)
 		}
+		return replaceHash(data, records[at], hash), nil
+	})
+}
+
+func (f File) put(id, secret string, cost int, replace bool) error {
+	if err := f.Kind.check(id, secret); err != nil {
+		return err
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(secret), cost) // slow, so not under the lock
 	if err != nil {
 		return err
 	}
-	return putHash(path, id, hash, replace)
+	return f.putHash(id, hash, replace)
 }
 
-func putHash(path, id string, hash []byte, replace bool) error {
-	return edit(path, func(data []byte, records []record) ([]byte, error) {
+func (f File) putHash(id string, hash []byte, replace bool) error {
+	return f.edit(func(data []byte, records []record) ([]byte, error) {
 		at := slices.IndexFunc(records, func(r record) bool { return r.id == id })
-		switch {
-		case at < 0:
-			return appendLine(data, id, hash), nil
-		case !replace:
-			return nil, fmt.Errorf("keychain %s: %w: %q", path, ErrIDExists, id)
+		if at >= 0 && replace {
+			return replaceHash(data, records[at], hash), nil
 		}
-		hashAt := records[at].hashAt
-		return slices.Replace(data, hashAt, hashAt+hashLen, hash...), nil
+		if err := f.refuseSame(records, id); err != nil {
+			return nil, err
+		}
+		return appendLine(data, id, hash), nil
 	})
+}
+
+// refuseSame returns an ErrIDExists where the file has the ID, or one that is
+// too much like it.
+func (f File) refuseSame(records []record, id string) error {
+	at := slices.IndexFunc(records, func(r record) bool { return f.Kind.same(r.id, id) })
+	switch {
+	case at < 0:
+		return nil
+	case records[at].id != id:
+		return f.worded(ErrIDExists, "%q is there, and %q differs from it only by case", records[at].id, id)
+	}
+	return f.worded(ErrIDExists, "%q is there already", id)
+}
+
+func (f File) unknown(id string) error { return f.worded(ErrUnknownID, "%q is not there", id) }
+
+// worded returns the error is in the words of the file's kind: "users file
+// .wave-users: user …".
+func (f File) worded(is error, format string, args ...any) error {
+	w := f.Kind.words()
+	return &wordedError{is, fmt.Sprintf("%s %s: %s ", w.file, f.Path, w.entry) + fmt.Sprintf(format, args...)}
 }
 
 // appendLine ends the last line, should it not be ended, and adds one. Its own
@@ -82,28 +179,28 @@ func appendLine(data []byte, id string, hash []byte) []byte {
 	return fmt.Appendf(data, "%s:%s\n", id, hash)
 }
 
-// Remove takes a key out of the file. The error for an ID that is not there
+func replaceHash(data []byte, r record, hash []byte) []byte {
+	return slices.Replace(data, r.hashAt, r.hashAt+hashLen, hash...)
+}
+
+// Remove takes a line out of the file. The error for an ID that is not there
 // names it and is an ErrUnknownID.
-func Remove(path, id string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keychain %s: %w: %q: %w", path, ErrUnknownID, id, fs.ErrNotExist)
+func (f File) Remove(id string) error {
+	if _, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) {
+		return f.unknown(id)
 	}
-	return edit(path, func(data []byte, records []record) ([]byte, error) {
+	return f.edit(func(data []byte, records []record) ([]byte, error) {
 		at := slices.IndexFunc(records, func(r record) bool { return r.id == id })
 		if at < 0 {
-			return nil, fmt.Errorf("keychain %s: %w: %q", path, ErrUnknownID, id)
+			return nil, f.unknown(id)
 		}
 		return slices.Delete(data, records[at].start, records[at].end), nil
 	})
 }
 
 // List returns the IDs of the file, sorted. A missing file is fs.ErrNotExist.
-func List(path string) ([]string, error) {
-	data, err := readFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("keychain: %w", err)
-	}
-	records, err := parse(path, data)
+func (f File) List() ([]string, error) {
+	records, err := f.records()
 	if err != nil {
 		return nil, err
 	}
@@ -115,26 +212,35 @@ func List(path string) ([]string, error) {
 	return ids, nil
 }
 
+// records returns what the file holds. A missing file is fs.ErrNotExist.
+func (f File) records() ([]record, error) {
+	data, err := readFile(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Kind.words().file, err)
+	}
+	return f.parse(data)
+}
+
 // edit replaces the content of the file by what change makes of it, under the
 // lock, so that no other writer's change is lost. A file with bad lines is left
 // alone: rewriting it could lose what somebody meant. Lines that change does not
 // touch keep their bytes.
-func edit(path string, change func(data []byte, records []record) ([]byte, error)) error {
-	return durable.WithLock(path, func() error {
+func (f File) edit(change func(data []byte, records []record) ([]byte, error)) error {
+	return durable.WithLock(f.Path, func() error {
 		mode := fs.FileMode(0o600)
-		data, err := readFile(path)
+		data, err := readFile(f.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
-			return fmt.Errorf("keychain: %w", err)
+			return fmt.Errorf("%s: %w", f.Kind.words().file, err)
 		default:
-			info, err := os.Stat(path)
+			info, err := os.Stat(f.Path)
 			if err != nil {
 				return err
 			}
 			mode &= info.Mode() // a stricter mode stays, a wider one goes
 		}
-		records, err := parse(path, data)
+		records, err := f.parse(data)
 		if err != nil {
 			return err
 		}
@@ -142,8 +248,8 @@ func edit(path string, change func(data []byte, records []record) ([]byte, error
 			return err
 		}
 		if len(data) > maxFile {
-			return fmt.Errorf("keychain %s: it would grow larger than %d MB", path, maxFile>>20)
+			return fmt.Errorf("%s %s: it would grow larger than %d MB", f.Kind.words().file, f.Path, maxFile>>20)
 		}
-		return durable.WriteFile(path, data, mode)
+		return durable.WriteFile(f.Path, data, mode)
 	})
 }

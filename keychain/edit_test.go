@@ -51,7 +51,7 @@ func TestEditingKeepsTheLinesThatItDoesNotTouch(t *testing.T) {
 	path := tempPath(t)
 	before := "\ufeff# ours\r\n\r\nb:" + hash2b + "\r\n  # old\na:" + hash2a + " \nc:" + hash2y
 	must(t, os.WriteFile(path, []byte(before), 0o600))
-	must(t, put(path, "d", "secret", minCost, false))
+	must(t, (File{Path: path}).put("d", "secret", minCost, false))
 	got := read(t, path)
 	if head := before + "\nd:$2a$04$"; !strings.HasPrefix(got, head) || len(got) != len(before)+1+2+hashLen+1 {
 		t.Errorf("after Add:\n%q", got)
@@ -61,7 +61,7 @@ func TestEditingKeepsTheLinesThatItDoesNotTouch(t *testing.T) {
 	if got = read(t, path); !strings.HasPrefix(got, want) {
 		t.Errorf("after Remove:\n%q", got)
 	}
-	must(t, put(path, "b", "secret", minCost, true))
+	must(t, (File{Path: path}).put("b", "secret", minCost, true))
 	want = "\ufeff# ours\r\n\r\nb:$2a$04$"
 	if got = read(t, path); !strings.HasPrefix(got, want) || !strings.Contains(got, "\r\n  # old\nc:"+hash2y+"\nd:") {
 		t.Errorf("after Set:\n%q", got)
@@ -81,8 +81,8 @@ func TestEditingKeepsTheLinesThatItDoesNotTouch(t *testing.T) {
 
 func TestAddAndSet(t *testing.T) {
 	path := tempPath(t)
-	must(t, put(path, "jane doe", "first", minCost, true))
-	must(t, put(path, "john", "secret", minCost, false))
+	must(t, (File{Path: path}).put("jane doe", "first", minCost, true))
+	must(t, (File{Path: path}).put("john", "secret", minCost, false))
 	if err := Add(path, "john", "other"); !errors.Is(err, ErrIDExists) || !strings.Contains(err.Error(), `"john"`) || strings.Contains(err.Error(), "other") {
 		t.Errorf("Add of an ID in use: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestSymlinkedKeychainStaysALink(t *testing.T) {
 	target, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
 	write(t, target, "a", "x")
 	must(t, os.Symlink("real", link))
-	must(t, put(link, "b", "x", minCost, false))
+	must(t, (File{Path: link}).put("b", "x", minCost, false))
 	if got, err := os.Readlink(link); err != nil || got != "real" {
 		t.Errorf("the link is now %q, %v", got, err)
 	}
@@ -200,7 +200,7 @@ func TestSymlinkedKeychainStaysALink(t *testing.T) {
 func TestFileDoesNotGrowBeyondWhatCanBeRead(t *testing.T) {
 	path := tempPath(t)
 	must(t, os.WriteFile(path, []byte(strings.Repeat("#", maxFile-10)+"\n"), 0o600))
-	if err := put(path, "a", "x", minCost, false); err == nil || !strings.Contains(err.Error(), "64 MB") {
+	if err := (File{Path: path}).put("a", "x", minCost, false); err == nil || !strings.Contains(err.Error(), "64 MB") {
 		t.Errorf("got %v", err)
 	}
 }

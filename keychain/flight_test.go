@@ -24,7 +24,7 @@ func openGated(t *testing.T, workers, queue int) (*Keychain, *gate) {
 		return <-g.let
 	}})
 	must(t, err)
-	c.table.Load().entries["id"] = &entry{key: newKey("id", false), hash: hash2a}
+	c.table.Load().entries["id"] = &entry{key: newKey("id", "", false), hash: hash2a}
 	return c, g
 }
 

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of the keychain file and of what it holds.
+// Bounds of a file and of what it holds.
 const (
 	maxFile     = 64 << 20 // bytes
 	maxID       = 255      // bytes
@@ -25,8 +25,8 @@ const (
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// A LineError says what is wrong with one line of a keychain file. It never
-// holds text of the line, which may be a secret in the wrong place.
+// A LineError says what is wrong with one line of a file. It never holds text
+// of the line, which may be a secret in the wrong place.
 type LineError struct {
 	Path   string
 	Line   int // from 1
@@ -36,7 +36,7 @@ type LineError struct {
 // Error returns path, line number and reason.
 func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Reason) }
 
-// A record is one key of the file: what it says and which bytes say it.
+// A record is one key or user of the file: what it says and which bytes say it.
 type record struct {
 	id, hash   string
 	line       int // from 1
@@ -44,8 +44,8 @@ type record struct {
 	hashAt     int // offset of the hash
 }
 
-// readFile returns the content of the keychain file, which must be a regular
-// file of a sane size.
+// readFile returns the content of a keychain or users file, which must be a
+// regular file of a sane size.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -64,16 +64,17 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d MB, which no keychain is", path, maxFile>>20)
+		return nil, fmt.Errorf("%s: larger than %d MB", path, maxFile>>20)
 	}
 	return data, nil
 }
 
-// parse reads the lines "ID:hash" of a keychain. Blank lines, lines that begin
+// parse reads the lines "ID:hash" that f holds. Blank lines, lines that begin
 // with '#', a byte order mark at the start, CRLF and a missing final newline
 // are fine. The error joins a LineError for every bad line.
-func parse(path string, data []byte) ([]record, error) {
+func (f File) parse(data []byte) ([]record, error) {
 	var (
+		word     = f.Kind.words().id
 		records  []record
 		problems []error
 		seen     = make(map[string]int)
@@ -84,10 +85,10 @@ func parse(path string, data []byte) ([]record, error) {
 		if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
 			end = at + i + 1
 		}
-		r, reason := parseLine(data[at:end])
+		r, reason := parseLine(data[at:end], word)
 		if reason == "" && r.id != "" {
 			if first := seen[r.id]; first != 0 {
-				reason = fmt.Sprintf("the same ID is on line %d", first)
+				reason = fmt.Sprintf("the same %s is on line %d", word, first)
 			} else {
 				seen[r.id] = number
 				r.line, r.start, r.end, r.hashAt = number, at, end, at+r.hashAt
@@ -95,7 +96,7 @@ func parse(path string, data []byte) ([]record, error) {
 			}
 		}
 		if reason != "" {
-			problems = append(problems, &LineError{Path: path, Line: number, Reason: reason})
+			problems = append(problems, &LineError{Path: f.Path, Line: number, Reason: reason})
 		}
 		at = end
 	}
@@ -110,18 +111,18 @@ func joinProblems(problems []error) error {
 }
 
 // parseLine reads one line. A blank line or a comment gives a record without
-// ID; a bad line gives the reason.
-func parseLine(line []byte) (r record, reason string) {
+// ID; a bad line gives the reason, in which word stands for the ID.
+func parseLine(line []byte, word string) (r record, reason string) {
 	line = bytes.TrimRight(line, " \t\r\n")
 	if text := bytes.TrimLeft(line, " \t"); len(text) == 0 || text[0] == '#' {
 		return r, ""
 	}
 	id, hash, ok := bytes.Cut(line, []byte{':'})
 	if !ok {
-		return r, "no ':' between an ID and its hash"
+		return r, "no ':' between the " + word + " and its hash"
 	}
 	if reason := idProblem(string(id)); reason != "" {
-		return r, reason
+		return r, "the " + word + " " + reason
 	}
 	if reason := hashProblem(string(hash)); reason != "" {
 		return r, reason
@@ -129,23 +130,24 @@ func parseLine(line []byte) (r record, reason string) {
 	return record{id: string(id), hash: string(hash), hashAt: len(id) + 1}, ""
 }
 
-// idProblem says why id cannot be the ID of a key, or nothing.
+// idProblem says what keeps id from being the ID of a key or the name of a user,
+// or nothing.
 func idProblem(id string) string {
 	switch {
 	case id == "":
-		return "the ID is empty"
+		return "is empty"
 	case len(id) > maxID:
-		return fmt.Sprintf("the ID is longer than %d bytes", maxID)
+		return fmt.Sprintf("is longer than %d bytes", maxID)
 	case !utf8.ValidString(id):
-		return "the ID is not UTF-8 text"
+		return "is not UTF-8 text"
 	case strings.Contains(id, ":"):
-		return "the ID holds a ':'"
+		return "holds a ':'"
 	case strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsGraphic(r) }):
-		return "the ID holds a control character or an invisible one"
+		return "holds a control character or an invisible one"
 	case strings.TrimSpace(id) != id:
-		return "the ID begins or ends with a space"
+		return "begins or ends with a space"
 	case id[0] == '#':
-		return "the ID begins with '#', as a comment does"
+		return "begins with '#', as a comment does"
 	}
 	return ""
 }
@@ -155,11 +157,11 @@ func hashProblem(hash string) string {
 	const advice = "it must be 60 characters that begin with $2a$, $2b$ or $2y$, as \"htpasswd -B\" writes"
 	versioned := len(hash) > 7 && hash[:2] == "$2" && strings.IndexByte("aby", hash[2]) >= 0 && hash[3] == '$' && hash[6] == '$'
 	if !versioned || len(hash) != hashLen || strings.ContainsFunc(hash[7:], notBcryptText) {
-		return "what follows the ID is not a bcrypt hash: " + advice
+		return "what follows the ':' is not a bcrypt hash: " + advice
 	}
 	tens, ones := hash[4]-'0', hash[5]-'0'
 	if tens > 9 || ones > 9 {
-		return "what follows the ID is not a bcrypt hash: " + advice
+		return "what follows the ':' is not a bcrypt hash: " + advice
 	}
 	if cost := int(tens*10 + ones); cost < minCost || cost > maxCost {
 		return fmt.Sprintf("the hash has cost %d: %d to %d is allowed", cost, minCost, maxCost)
@@ -174,17 +176,17 @@ func notBcryptText(r rune) bool {
 // costOf returns the cost of a hash that hashProblem has no complaint about.
 func costOf(hash string) int { return int(hash[4]-'0')*10 + int(hash[5]-'0') }
 
-// secretProblem says why secret cannot be the secret of a key, or nothing.
+// secretProblem says what keeps secret from being one, or nothing.
 // bcrypt repeats secret and NUL until 72 bytes are full, so a NUL inside would
 // let different secrets pass for one another.
 func secretProblem(secret string) string {
 	switch {
 	case secret == "":
-		return "the secret is empty"
+		return "is empty"
 	case len(secret) > maxSecret:
-		return fmt.Sprintf("the secret is longer than %d bytes, the most that bcrypt looks at", maxSecret)
+		return fmt.Sprintf("is longer than %d bytes, the most that bcrypt looks at", maxSecret)
 	case strings.Contains(secret, "\x00"):
-		return "the secret holds a NUL byte"
+		return "holds a NUL byte"
 	}
 	return ""
 }

@@ -33,7 +33,7 @@ func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 		"odd but fine IDs":      {"jane doe:" + hash2a + "\nünï#1@x/y:" + hash2a + "\n" + long + ":" + hash2a, []string{"jane doe", "ünï#1@x/y", long}},
 		"case makes two":        {"a:" + hash2a + "\nA:" + hash2a + "\n", []string{"a", "A"}},
 	} {
-		records, err := parse("file", []byte(c.content))
+		records, err := File{Path: "file"}.parse([]byte(c.content))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -75,7 +75,7 @@ func TestParseRefusesBadLines(t *testing.T) {
 		"a:$2a$17$" + hash2a[7:]:                  "cost 17",
 		"a:$2a$31$" + hash2a[7:]:                  "cost 31",
 	} {
-		records, err := parse("the/file", []byte("# first\n"+line+"\n"))
+		records, err := File{Path: "the/file"}.parse([]byte("# first\n" + line + "\n"))
 		e, ok := errors.AsType[*LineError](err)
 		if !ok || len(records) != 0 {
 			t.Errorf("%q: records %v, error %v", line, records, err)
@@ -90,7 +90,7 @@ func TestParseRefusesBadLines(t *testing.T) {
 func TestParseNamesEveryBadLineAndShowsNone(t *testing.T) {
 	secret := "CanarySecretCanarySecret"
 	content := "good:" + hash2a + "\n" + secret + "\ngood:" + hash2b + "\nx:" + secret + "\n" + hash2a + ":x\n"
-	_, err := parse("file", []byte(content))
+	_, err := File{Path: "file"}.parse([]byte(content))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -104,7 +104,7 @@ func TestParseNamesEveryBadLineAndShowsNone(t *testing.T) {
 			t.Errorf("error shows text of a line: %v", err)
 		}
 	}
-	_, err = parse("file", []byte(strings.Repeat("bad\n", 1000)))
+	_, err = File{Path: "file"}.parse([]byte(strings.Repeat("bad\n", 1000)))
 	if lines := strings.Count(err.Error(), "\n") + 1; lines != maxProblems+1 || !strings.Contains(err.Error(), "and 980 more") {
 		t.Errorf("1000 bad lines give %d lines: %v", lines, err)
 	}
@@ -127,7 +127,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("\ufeffa:" + hash2b + "\na:" + hash2b))
 	f.Add([]byte("a:$2a$31$x\n:\n\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		records, err := parse("file", data)
+		records, err := File{Path: "file"}.parse(data)
 		seen := map[string]bool{}
 		for _, r := range records {
 			if idProblem(r.id) != "" || hashProblem(r.hash) != "" || seen[r.id] || !utf8.ValidString(r.id) {
@@ -144,7 +144,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := parse("file", appendLine(append([]byte(nil), data...), "brand new", []byte(hash2a)))
+		again, err := File{Path: "file"}.parse(appendLine(append([]byte(nil), data...), "brand new", []byte(hash2a)))
 		if !seen["brand new"] && (err != nil || len(again) != len(records)+1) {
 			t.Errorf("after appending: %d records instead of %d, error %v", len(again), len(records)+1, err)
 		}

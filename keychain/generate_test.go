@@ -10,7 +10,7 @@ import (
 // The bounds are about six standard deviations from the mean: an honest
 // generator fails once in a billion runs, modulo bias at once.
 func TestGeneratorsAreUnbiasedByChiSquare(t *testing.T) {
-	for _, alphabet := range []string{idText, secretText, bcryptText} {
+	for _, alphabet := range []string{idText, secretText, personText, bcryptText} {
 		const n = 400_000
 		var counts [256]int
 		for _, c := range []byte(randomText(alphabet, n)) {

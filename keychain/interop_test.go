@@ -166,7 +166,7 @@ func TestRunningKeychainFollowsItsFile(t *testing.T) {
 			}
 		}
 	}
-	must(t, put(path, "two", "secret", minCost, false))
+	must(t, (File{Path: path}).put("two", "secret", minCost, false))
 	wait("added", "two", true)
 	must(t, Remove(path, "one"))
 	wait("removed", "one", false)

@@ -1,8 +1,8 @@
-// Package keychain owns the access keys: the file of ID:bcrypt-hash lines, its
-// reading and its durable, locked changing, and the verification of pairs by a
-// running server. The users file has the same form and is read by the same
-// code. It decides nothing about what a key may do, counts no failures, and
-// knows nothing of HTTP.
+// Package keychain owns the access keys and the local users: the files of
+// ID:bcrypt-hash lines, their reading and their durable, locked changing, and
+// the verification of pairs by a running server. The keychain and the users
+// file have the same form and differ in a Kind. It decides nothing about what a
+// key or a user may do, counts no failures, and knows nothing of HTTP.
 package keychain
 
 import (
@@ -26,23 +26,25 @@ const (
 
 const defaultQueue = 256
 
-// ErrNoKeys is returned by Open when a keychain is required and holds no key.
+// ErrNoKeys is returned by Open when a file is required and holds no key or, if
+// it is one of users, no user.
 var ErrNoKeys = errors.New("holds no keys")
 
 // Config says which keys a Keychain holds. Its zero value is a keychain that
 // holds none and refuses everything.
 type Config struct {
-	Path     string // keychain file; "" for none
+	Kind     Kind   // of the file: access keys or users
+	Path     string // the file; "" for none
 	Required bool   // the operator named Path: it is an error when it is missing or empty
 
 	// ID and Secret are one more pair, beside the file; "" for none. The file may
 	// hold it too, and then its line stands. Taking that line away does not take
-	// the pair away, because it is still given here.
+	// the pair away, because it is still given here. Not for users.
 	ID, Secret string
 
 	// AllowPublished lets the published pair in while there is no other key. It
 	// is for a server that was given neither a keychain nor a pair. Once keys
-	// were seen, the published pair does not come back.
+	// were seen, the published pair does not come back. Not for users.
 	AllowPublished bool
 
 	Workers int // bcrypt comparisons at once; 0 is half of GOMAXPROCS, at least 1
@@ -54,12 +56,14 @@ type Config struct {
 // Validate reports every problem of c at once. It opens nothing.
 func (c Config) Validate() error {
 	var problems []error
+	w := c.Kind.words()
 	add := func(bad bool, format string, args ...any) {
 		if bad {
-			problems = append(problems, fmt.Errorf("keychain: "+format, args...))
+			problems = append(problems, fmt.Errorf(w.file+": "+format, args...))
 		}
 	}
-	add(c.Required && c.Path == "", "a keychain is required, but no file is named")
+	add(c.Required && c.Path == "", "it is required, but no file is named")
+	add(c.Kind == LocalUsers && (c.ID != "" || c.AllowPublished), "users come from the file alone")
 	switch {
 	case c.ID == "" && c.Secret == "":
 	case c.ID == "":
@@ -68,19 +72,20 @@ func (c Config) Validate() error {
 		add(true, "an access key ID is given without its secret")
 	default:
 		reason := idProblem(c.ID)
-		add(reason != "", "access key ID: %s", reason)
+		add(reason != "", "the access key ID %s", reason)
 		reason = secretProblem(c.Secret)
-		add(reason != "", "access key secret: %s", reason)
+		add(reason != "", "the access key secret %s", reason)
 	}
 	add(c.Workers < 0, "%d workers: at least 0", c.Workers)
 	add(c.Queue < 0, "a queue of %d: at least 0", c.Queue)
 	return errors.Join(problems...)
 }
 
-// A Keychain verifies access keys. It is safe for concurrent use and needs no
-// closing.
+// A Keychain verifies access keys, or the users of a users file, who are its
+// keys then. It is safe for concurrent use and needs no closing.
 type Keychain struct {
 	cfg      Config
+	file     File // of cfg
 	tags     *tagger
 	standIns *standIns
 	checks   *checker
@@ -106,22 +111,23 @@ func Open(cfg Config) (*Keychain, error) {
 	workers := cmp.Or(cfg.Workers, max(1, runtime.GOMAXPROCS(0)/2))
 	c := &Keychain{
 		cfg:      cfg,
+		file:     File{Path: cfg.Path, Kind: cfg.Kind},
 		tags:     newTagger(),
 		standIns: newStandIns(),
 		checks:   newChecker(workers, cmp.Or(cfg.Queue, defaultQueue), cfg.compare),
 	}
 	if cfg.ID != "" {
-		c.pair = newKey(cfg.ID, cfg.ID == DefaultID && cfg.Secret == DefaultSecret)
+		c.pair = newKey(cfg.ID, stampOfPair(cfg.ID, cfg.Secret), cfg.ID == DefaultID && cfg.Secret == DefaultSecret)
 	}
 	c.table.Store(&table{standIns: c.standIns})
-	err := c.Reload()
+	err, w := c.Reload(), cfg.Kind.words()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: create a key in it, or leave the keychain out", err)
+		return nil, fmt.Errorf("%w: %s", err, w.fill)
 	case err != nil:
 		return nil, err
 	case cfg.Required && !c.sawKeys:
-		return nil, fmt.Errorf("keychain %s %w: create a key in it, or leave the keychain out", cfg.Path, ErrNoKeys)
+		return nil, &wordedError{ErrNoKeys, fmt.Sprintf("%s %s holds no %ss: %s", w.file, cfg.Path, w.entry, w.fill)}
 	}
 	return c, nil
 }
@@ -146,7 +152,7 @@ func (c *Keychain) Reload() error {
 	c.sawKeys = c.sawKeys || len(records) > 0
 	if c.cfg.AllowPublished && c.pair == nil && !c.cfg.Required && !c.sawKeys {
 		if c.fallback == nil {
-			c.fallback = newKey(DefaultID, true)
+			c.fallback = newKey(DefaultID, "", true)
 		}
 		c.addPair(t, c.fallback, DefaultSecret)
 	}
@@ -190,29 +196,51 @@ func (c *Keychain) read() (records []record, found bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, readError(c.cfg.Path, err)
+		return nil, false, c.file.readError(err)
 	}
-	records, err = parse(c.cfg.Path, data)
+	records, err = c.file.parse(data)
 	return records, true, err
 }
 
 // readError says what to do about a file that could not be read. A missing one
 // is for the caller to judge.
-func readError(path string, err error) error {
+func (f File) readError(err error) error {
+	w := f.Kind.words()
 	p, ok := errors.AsType[*fs.PathError](err)
 	if !ok {
-		return fmt.Errorf("keychain: %w", err)
+		return fmt.Errorf("%s: %w", w.file, err)
 	}
-	info, statErr := os.Stat(path)
+	advice := "check the path given with " + w.flag
+	info, statErr := os.Stat(f.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("keychain %s: %w", path, p.Err)
+		return fmt.Errorf("%s %s: %w", w.file, f.Path, p.Err)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("keychain %s: %w: let the user that runs wavegate read it", path, p.Err)
+		advice = "let the user that runs wavegate read it"
 	case statErr == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("keychain %s: %w: name a file with -access-keychain", path, p.Err)
+		advice = "name a file with " + w.flag
 	}
-	return fmt.Errorf("keychain %s: %w: check the path given with -access-keychain", path, p.Err)
+	return fmt.Errorf("%s %s: %w: %s", w.file, f.Path, p.Err, advice)
+}
+
+// Key returns the key of this ID, or nil. It is for who was verified before: see
+// Key.Ended and Key.Stamp.
+func (c *Keychain) Key(id string) *Key {
+	if e := c.table.Load().entries[id]; e != nil {
+		return e.key
+	}
+	return nil
+}
+
+// Stamp returns the Stamp of the key of this ID, and whether there is one. Who
+// has just been verified should take that of the Key instead: the line may have
+// changed meanwhile.
+func (c *Keychain) Stamp(id string) (string, bool) {
+	key := c.Key(id)
+	if key == nil {
+		return "", false
+	}
+	return key.Stamp, key.Stamp != ""
 }
 
 // Has reports whether there is a key of this ID.

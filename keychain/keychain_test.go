@@ -174,8 +174,8 @@ func TestPairFromFlagsMayBeInTheFileToo(t *testing.T) {
 		do   func() error
 	}{
 		{"the line goes", func() error { return Remove(path, "both") }},
-		{"the line comes back", func() error { return put(path, "both", "secret", minCost, false) }},
-		{"the line has a new hash", func() error { return put(path, "both", "secret", minCost, true) }},
+		{"the line comes back", func() error { return (File{Path: path}).put("both", "secret", minCost, false) }},
+		{"the line has a new hash", func() error { return (File{Path: path}).put("both", "secret", minCost, true) }},
 	} {
 		must(t, step.do())
 		must(t, c.Reload())
@@ -241,8 +241,8 @@ func TestRemovedOrChangedKeyStopsAtOnceAndOthersKeepTheirMemory(t *testing.T) {
 		keys[id] = key
 	}
 	must(t, Remove(path, "goes"))
-	must(t, put(path, "changes", "secret four", minCost, true))
-	must(t, put(path, "comes", "secret five", minCost, false))
+	must(t, (File{Path: path}).put("changes", "secret four", minCost, true))
+	must(t, (File{Path: path}).put("comes", "secret five", minCost, false))
 	must(t, c.Reload())
 	n.reset()
 	if !opens(t, c, "stays", "secret one") || keys["stays"].Ended().Err() != nil {

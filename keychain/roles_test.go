@@ -49,7 +49,7 @@ func playRole(role, path string) {
 	case "for ever": // until it is killed; the file stays small
 		addFast := func() string { // without bcrypt: more of the time is spent writing
 			id := randomText(idText, idLen)
-			report("+", id, putHash(path, id, []byte(hash2a), false))
+			report("+", id, File{Path: path}.putHash(id, []byte(hash2a), false))
 			return id
 		}
 		for {

@@ -2,6 +2,9 @@ package keychain
 
 import (
 	"context"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/hex"
 	"hash/maphash"
 	"slices"
 	"sync/atomic"
@@ -9,10 +12,17 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// A Key is one access key of a running server. It does not change; a key whose
-// line changes is another Key.
+// A Key is one access key, or one user, of a running server. It does not
+// change; a key whose line changes is another Key.
 type Key struct {
 	ID string
+
+	// Stamp is 16 hex digits that stand for the line of the file: ID and stored
+	// hash; for the pair from Config, ID and secret. What lasts longer than this
+	// process, such as a user's session, keeps it and ends when Keychain.Stamp has
+	// another one. All processes make the same. It is "" for the published pair
+	// where that stands in for missing keys.
+	Stamp string
 
 	// Published is set for the pair that the documentation prints and everybody
 	// knows, however it got in. Accept it from this machine only.
@@ -22,8 +32,8 @@ type Key struct {
 	end   context.CancelFunc
 }
 
-func newKey(id string, published bool) *Key {
-	k := &Key{ID: id, Published: published}
+func newKey(id, stamp string, published bool) *Key {
+	k := &Key{ID: id, Stamp: stamp, Published: published}
 	k.ended, k.end = context.WithCancel(context.Background())
 	return k
 }
@@ -31,6 +41,26 @@ func newKey(id string, published bool) *Key {
 // Ended returns a context that is cancelled when the key is removed or its hash
 // changes. What was opened with the key must end with it.
 func (k *Key) Ended() context.Context { return k.ended }
+
+// stampOf returns the Stamp of a line. Neither part can hold the ':' between
+// them.
+func stampOf(id, hash string) string {
+	sum := sha256.Sum256([]byte(id + ":" + hash))
+	return hex.EncodeToString(sum[:8])
+}
+
+// stampRounds make a guess at a secret by its stamp cost some milliseconds.
+const stampRounds = 1 << 14
+
+// stampOfPair returns the Stamp of the pair from Config. There is no stored hash
+// of it, and a quick one of the secret would help to guess it.
+func stampOfPair(id, secret string) string {
+	sum, err := pbkdf2.Key(sha256.New, secret, []byte("wavegate stamp:"+id), stampRounds, sha256.Size)
+	if err != nil {
+		return "" // not reached: the sizes are fixed, and good in FIPS mode too
+	}
+	return hex.EncodeToString(sum[:8])
+}
 
 // An entry is a key in the table with what is needed to verify it. A nil entry
 // is a key that does not exist.
@@ -108,7 +138,7 @@ func (c *Keychain) newTable(records []record, old *table) *table {
 	for _, r := range records {
 		e := old.entries[r.id]
 		if e == nil || e.hash != r.hash {
-			e = &entry{hash: r.hash, key: newKey(r.id, r.id == DefaultID && c.checks.compare(r.hash, DefaultSecret))}
+			e = &entry{hash: r.hash, key: newKey(r.id, stampOf(r.id, r.hash), c.isPublished(r))}
 		}
 		t.entries[r.id] = e
 		t.published = t.published || e.key.Published
@@ -116,6 +146,12 @@ func (c *Keychain) newTable(records []record, old *table) *table {
 	}
 	slices.Sort(t.costs)
 	return t
+}
+
+// isPublished reports whether a line holds the published pair, which is none of
+// a person's.
+func (c *Keychain) isPublished(r record) bool {
+	return c.cfg.Kind == AccessKeys && r.id == DefaultID && c.checks.compare(r.hash, DefaultSecret)
 }
 
 // addPair puts a pair into the table whose secret is known here. It is
