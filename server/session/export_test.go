@@ -1,0 +1,4 @@
+package session
+
+// Watch is what Run does each second.
+func (m *Manager) Watch() { m.watch() }

@@ -1,0 +1,156 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	watchEvery = time.Second
+	sweepEvery = time.Minute
+	sweepFirst = 5 * time.Second        // after the start, when others want the store more
+	sweepBatch = 500                    // sessions
+	sweepPause = 100 * time.Millisecond // between batches: the store has other work
+	touchBatch = 1000                   // sessions
+)
+
+// Run does what time brings until ctx ends: it writes down who was seen, ends
+// sessions that time has ended, also those that only a socket holds, and has the
+// store swept. At the end it waits for renewals and look-ups under way, begins no
+// more, and writes the last uses; the error says that they could not be written.
+// It is called once, and its ctx should end after the last request.
+func (m *Manager) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { every(ctx, watchEvery, watchEvery, m.watch) })
+	wg.Go(func() { every(ctx, m.flushEvery(), m.flushEvery(), func() { m.flushAndLog(ctx) }) })
+	wg.Go(func() { every(ctx, sweepFirst, sweepEvery, func() { m.sweep(ctx) }) })
+	wg.Wait()
+	m.tasks.close()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	m.memory.each(func(s *Session) {
+		if s.seen.Load() > s.written.Load() {
+			m.touched.add(s)
+		}
+	})
+	return m.flush(last)
+}
+
+// every calls f after first and then again and again until ctx ends.
+func every(ctx context.Context, first, then time.Duration, f func()) {
+	for d := first; pause(ctx, d); d = then {
+		f()
+	}
+}
+
+// watch ends the sessions that time has ended. Idle ones are asked about first,
+// since another process may have seen their owners; so are those that are not
+// believed.
+func (m *Manager) watch() {
+	now, epoch := m.now(), m.epoch.Load()
+	m.memory.each(func(s *Session) {
+		switch {
+		case now >= s.expires:
+			m.finish(s)
+		case s.epoch.Load() != epoch || s.deadAt(now, m.idle()):
+			m.recheck(s.hash)
+		}
+	})
+}
+
+// sweep has sessions removed from the store that time has ended. Uses that other
+// processes have not yet written get some time to arrive.
+func (m *Manager) sweep(ctx context.Context) {
+	for {
+		now := m.cfg.Now()
+		slack := m.cfg.Idle/20 + 2*m.flushEvery() + time.Minute
+		n, err := m.store.Sweep(ctx, now, now.Add(-m.cfg.Idle-slack), sweepBatch)
+		if err != nil && ctx.Err() == nil {
+			m.cfg.Log.Warn("ended sessions could not be removed from the store", "error", err)
+		}
+		if err != nil || n < sweepBatch || !pause(ctx, sweepPause) {
+			return
+		}
+	}
+}
+
+// touched are the sessions whose use is to be written to the store.
+type touched struct {
+	mu   sync.Mutex // guards list
+	list []*Session // each with queued set
+}
+
+func (t *touched) add(s *Session) {
+	if !s.queued.CompareAndSwap(false, true) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = append(t.list, s)
+}
+
+func (t *touched) takeAll() []*Session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.list
+	t.list = nil
+	return list
+}
+
+func (t *touched) giveBack(list []*Session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = append(t.list, list...)
+}
+
+// evicted is told of a session that the memory lets go: its last use must not
+// go with it.
+func (m *Manager) evicted(s *Session) {
+	if s.seen.Load() > s.written.Load() && !s.over.Load() {
+		m.touched.add(s)
+	}
+}
+
+func (m *Manager) flushAndLog(ctx context.Context) {
+	if err := m.flush(ctx); err != nil && ctx.Err() == nil {
+		m.cfg.Log.Warn("the last use of sessions could not be written to the store, it is tried again", "error", err)
+	}
+}
+
+// flush writes uses to the store. What cannot be written stays for the next time.
+func (m *Manager) flush(ctx context.Context) error {
+	list := m.touched.takeAll()
+	for len(list) > 0 {
+		batch := list[:min(len(list), touchBatch)]
+		if err := m.writeUses(ctx, batch); err != nil {
+			m.touched.giveBack(list)
+			return unavailable(err)
+		}
+		list = list[len(batch):]
+	}
+	return nil
+}
+
+func (m *Manager) writeUses(ctx context.Context, batch []*Session) error {
+	touches := make([]Touch, 0, len(batch))
+	for _, s := range batch {
+		if !s.over.Load() {
+			touches = append(touches, Touch{Hash: s.hash, SeenAt: time.UnixMilli(s.seen.Load()).UTC()})
+		}
+	}
+	if len(touches) > 0 {
+		if err := m.store.Touch(ctx, touches); err != nil {
+			return err
+		}
+	}
+	wrote := 0
+	for _, s := range batch {
+		if wrote < len(touches) && touches[wrote].Hash == s.hash {
+			raise(&s.written, touches[wrote].SeenAt.UnixMilli())
+			wrote++
+		}
+		s.queued.Store(false)
+	}
+	return nil
+}

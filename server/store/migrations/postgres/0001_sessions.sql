@@ -1,0 +1,70 @@
+-- Times are milliseconds since 1970 UTC, 0 for none; lists are JSON.
+
+-- +goose Up
+CREATE TABLE users (
+  id          TEXT PRIMARY KEY,
+  provider    TEXT NOT NULL,
+  issuer      TEXT NOT NULL,
+  subject     TEXT NOT NULL,
+  username    TEXT NOT NULL,
+  email       TEXT NOT NULL,
+  group_list  TEXT NOT NULL,
+  created_at  BIGINT NOT NULL,
+  seen_at     BIGINT NOT NULL,
+  disabled_at BIGINT NOT NULL DEFAULT 0,
+  UNIQUE (issuer, subject)
+);
+CREATE INDEX users_newest ON users (created_at, id);
+
+CREATE TABLE sessions (
+  hash          BYTEA PRIMARY KEY,
+  id            TEXT NOT NULL UNIQUE,
+  client_id     TEXT NOT NULL,
+  user_id       TEXT NOT NULL REFERENCES users (id),
+  provider      TEXT NOT NULL,
+  issuer        TEXT NOT NULL,
+  subject       TEXT NOT NULL,
+  sid           TEXT NOT NULL,
+  stamp         TEXT NOT NULL,
+  username      TEXT NOT NULL,
+  email         TEXT NOT NULL,
+  group_list    TEXT NOT NULL,
+  sealed        BYTEA,
+  version       BIGINT NOT NULL,
+  renew_at      BIGINT NOT NULL,
+  claimed_until BIGINT NOT NULL DEFAULT 0, -- one process asks the provider until then
+  created_at    BIGINT NOT NULL,
+  seen_at       BIGINT NOT NULL,
+  expires_at    BIGINT NOT NULL,
+  ip            TEXT NOT NULL,
+  user_agent    TEXT NOT NULL
+);
+CREATE INDEX sessions_newest ON sessions (created_at, id);
+CREATE INDEX sessions_of_user ON sessions (user_id, created_at, id);
+CREATE INDEX sessions_of_subject ON sessions (issuer, subject);
+CREATE INDEX sessions_of_sid ON sessions (issuer, sid);
+CREATE INDEX sessions_seen ON sessions (seen_at);
+CREATE INDEX sessions_expire ON sessions (expires_at);
+
+-- Where removed sessions stood in lists, for whoever is in the middle of one.
+CREATE TABLE ended_sessions (
+  id         TEXT PRIMARY KEY,
+  created_at BIGINT NOT NULL,
+  at         BIGINT NOT NULL
+);
+CREATE INDEX ended_sessions_at ON ended_sessions (at);
+
+CREATE TABLE login_attempts (
+  hash BYTEA PRIMARY KEY,
+  ends BIGINT NOT NULL
+);
+CREATE INDEX login_attempts_ends ON login_attempts (ends);
+
+-- What the memories of all processes must hear of.
+CREATE TABLE changes (
+  id   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind TEXT NOT NULL,
+  key  TEXT NOT NULL,
+  at   BIGINT NOT NULL
+);
+CREATE INDEX changes_at ON changes (at, id);
