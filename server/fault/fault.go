@@ -16,6 +16,7 @@ type Error struct {
 	Code    string      // stable, for programs: "insufficient_scope"
 	Message string      // for people, safe to show: says what is wrong and what to do
 	Header  http.Header // extra headers of the answer, or nil
+	Need    []string    // what would have done, in words: "role editor"; or nil
 	Cause   error       // for the log alone, never shown; or nil
 }
 

@@ -101,11 +101,13 @@ func (a *Apps) newApp(who *identity.Principal, reg Registration, target *url.URL
 		Target:         target,
 		Origin:         "app registered by " + who.KeyID,
 		Identity:       policy.Wave,
+		Tokens:         true, // as with waved; an access key of the operator's vouches for the app
 		StripPrefix:    true,
 		PassHost:       true,
 		Timeout:        policy.DefaultTimeout,
 		MaxRequestSize: policy.ServerDefault,
 		App:            true,
+		AppKey:         who.KeyID,
 	}
 	entry := &app{
 		App:   App{Route: reg.Route, Mode: reg.Mode, Address: reg.Address, Owner: who.KeyID},

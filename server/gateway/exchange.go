@@ -21,10 +21,12 @@ type exchange struct {
 	writer http.ResponseWriter
 	origin []string     // the client's Origin lines
 	fields []field      // identity headers for the upstream
+	tokens []field      // the session's tokens, where the upstream gets them
 	body   *requestBody // nil where the request has none
 	cancel context.CancelCauseFunc
 	idle   *time.Timer // ends a stream that stands still; nil for none
 	answer http.Header // of the upstream's 101; nil before and for every other
+	unhook func() bool // stops closing the client's connection with the exchange; nil before a 101
 	err    error       // the fault to answer with; nil where an answer has begun
 }
 
@@ -72,6 +74,9 @@ func (x *exchange) watch(body io.ReadCloser, d time.Duration) io.ReadCloser {
 func (x *exchange) finish() {
 	if x.idle != nil {
 		x.idle.Stop()
+	}
+	if x.unhook != nil {
+		x.unhook()
 	}
 	if x.cancel != nil {
 		x.cancel(nil)

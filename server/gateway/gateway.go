@@ -31,7 +31,15 @@ type Config struct {
 	Signer         *Signer      // signs Wave-Assertion; nil for none
 	MaxRequestSize int64        // bytes of a body, for routes that say policy.ServerDefault; 0 is no limit
 	KeepAppLive    bool         // keep an app's route when nothing listens at its address
-	Log            *slog.Logger // answers that broke off; nil for none
+	Log            *slog.Logger // answers that broke off, tokens that were left out; nil for none
+
+	// SessionHandle returns what Wave-Session-ID says to an upstream about a
+	// session: a name that is worth something to its receiver alone. App is the
+	// ID of the access key whose app it is, or "route:" and the route's name for
+	// configured routes (no key ID holds a colon). It is called about three times
+	// a minute for a session on a route. With "", and where it is nil, no
+	// Wave-Session-ID is sent.
+	SessionHandle func(session, app string) string
 }
 
 // A Gateway passes requests on. Its methods may be called by any number of
@@ -72,18 +80,17 @@ func New(cfg Config) *Gateway {
 		cfg:        cfg,
 		forward:    newForwardFilter(cfg.ForwardHeaders),
 		cookies:    nameList{append([]string(nil), cfg.CookieNames...)},
-		identities: identityCache{signer: cfg.Signer},
+		identities: identityCache{signer: cfg.Signer, handle: cfg.SessionHandle},
 		appOver:    newTransport(transportKey{timeout: policy.DefaultTimeout}, nil),
 		transports: map[transportKey]transport{},
 	}
 	for _, origin := range cfg.AllowedOrigins {
 		g.origins = append(g.origins, strings.TrimSuffix(origin, "/"))
 	}
-	logger := cfg.Log
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
+	if g.cfg.Log == nil {
+		g.cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	g.errorLog = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	g.errorLog = slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelWarn)
 	g.apps = &Apps{gateway: g}
 	g.apps.table.Store(&appTable{})
 	g.table.Store(&table{policy: &policy.Policy{}})

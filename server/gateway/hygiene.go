@@ -167,15 +167,20 @@ func mentions(line string, ours nameList) bool {
 	return false
 }
 
-// cookiesWithout returns a Cookie line without the cookies that are ours.
+// cookiesWithout returns a Cookie line without the cookies that are ours, the
+// others byte for byte; "" where there are none.
 func cookiesWithout(line string, ours nameList) string {
 	var kept []string
 	for pair := range strings.SplitSeq(line, ";") {
-		if pair = strings.TrimSpace(pair); pair != "" && !ours.has(cookieName(pair)) {
+		if !ours.has(cookieName(pair)) {
 			kept = append(kept, pair)
 		}
 	}
-	return strings.Join(kept, "; ")
+	line = strings.TrimLeft(strings.Join(kept, ";"), " \t")
+	if strings.Trim(line, "; \t") == "" {
+		return ""
+	}
+	return line
 }
 
 // cookieName returns the name of one cookie of a Cookie line.

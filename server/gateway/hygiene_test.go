@@ -122,13 +122,13 @@ func TestOurCookiesAndTheCredentialStayHere(t *testing.T) {
 	}{
 		{
 			"access key", key, "Authorization: Basic canary\r\nCookie: a=1; __Host-wave=canary; b=\"x;y\"\r\n",
-			[]string{"Cookie: a=1; b=\"x; y\"\r\n"},
+			[]string{"Cookie: a=1; b=\"x;y\"\r\n"},
 			[]string{"canary", "Authorization"},
 		},
 		{"X-API-Key", key, "X-API-Key: canary\r\nX_Api_Key: canary\r\nAuthorization_: canary\r\n", []string{"Authorization_"}, []string{"X-Api-Key", "X_Api_Key"}},
 		{"a session leaves the app's Authorization", session, "Authorization: Bearer app\r\nCookie: __Host-wave=canary\r\n", []string{"Authorization: Bearer app\r\n"}, []string{"Cookie", "canary"}},
 		{"anonymous", nil, "Authorization: Bearer app\r\nCookie: __Host-wave=canary;wave-login-77=canary;c=3\r\n", []string{"Cookie: c=3\r\n", "Authorization: Bearer app\r\n"}, []string{"canary"}},
-		{"several lines", nil, "Cookie: __Host-wave=canary\r\nCookie: a=1;  b=2\r\n", []string{"Cookie: a=1; b=2\r\n"}, []string{"canary"}},
+		{"several lines", nil, "Cookie: __Host-wave=canary\r\nCookie: a=1;  b=2\r\n", []string{"Cookie: a=1;  b=2\r\n"}, []string{"canary"}},
 		{"nothing of ours", nil, "Cookie: a=1;b=2;  __Host-waves=3\r\n", []string{"Cookie: a=1;b=2;  __Host-waves=3\r\n"}, nil},
 	} {
 		up := newRawUpstream(t)
@@ -149,6 +149,70 @@ func TestOurCookiesAndTheCredentialStayHere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOurCookiesAreFoundInEveryLine: none of ours arrives, and the bytes of all
+// others do.
+func TestOurCookiesAreFoundInEveryLine(t *testing.T) {
+	ours := nameList{[]string{"wavegate", "__Host-wavegate", "wavegate-login-*", "__Host-wavegate-login-*"}}
+	for _, c := range []struct{ in, want []string }{
+		{[]string{"wavegate=canary"}, nil},
+		{[]string{"wavegate=canary; __Host-wavegate=canary;wavegate-login-A2B3=canary; __Host-wavegate-login-A2B3=canary"}, nil},
+		{[]string{"a=1; wavegate=canary; b=2"}, []string{"a=1; b=2"}},
+		{[]string{"wavegate=canary; a=1"}, []string{"a=1"}},
+		{[]string{"a=1; wavegate=canary"}, []string{"a=1"}},
+		{[]string{"a=1;wavegate=canary;b=2"}, []string{"a=1;b=2"}},
+		{[]string{"a=1;  \t wavegate \t= canary ;\tb = 2 "}, []string{"a=1;\tb = 2 "}},
+		{[]string{`a="x;y"; wavegate="canary"; b="q; r"`}, []string{`a="x;y"; b="q; r"`}},
+		{[]string{`a="x; wavegate=canary"; b=1`}, []string{`a="x; b=1`}},
+		{[]string{`$Version="1"; wavegate="canary"; $Path="/"; a=1; $Domain=x`}, []string{`$Version="1"; $Path="/"; a=1; $Domain=x`}},
+		{[]string{"wavegate=canary; wavegate=canary", "a=1", "b=2; wavegate=canary", "__Host-wavegate=canary"}, []string{"a=1", "b=2"}},
+		{[]string{";;  ; wavegate=canary ;;"}, nil},
+		{[]string{"wavegate"}, nil},
+		{[]string{"a=1; wavegate"}, []string{"a=1"}},
+		{[]string{"wavegate=a=b=canary; c==d"}, []string{"c==d"}},
+		{[]string{"=wavegate=1; wavegate=canary"}, []string{"=wavegate=1"}},
+		{[]string{"wavegate-login-=canary; wavegate-login=1"}, []string{"wavegate-login=1"}},
+		{[]string{"WAVEGATE=1; Wavegate-Login-x=2; __host-wavegate=3; wavegate=canary"}, []string{"WAVEGATE=1; Wavegate-Login-x=2; __host-wavegate=3"}},
+		{[]string{"wavegates=1; xwavegate=2; __Host-wavegate2=3; __Secure-wavegate=4; wavegate=canary"}, []string{"wavegates=1; xwavegate=2; __Host-wavegate2=3; __Secure-wavegate=4"}},
+		{[]string{"a=wavegate=1; b=__Host-wavegate; wavegate=canary"}, []string{"a=wavegate=1; b=__Host-wavegate"}},
+		{[]string{"a=\u00e4; b=\xff\xfe; wavegate=canary;c=3"}, []string{"a=\u00e4; b=\xff\xfe;c=3"}},
+		{[]string{"a=1;;  b=2 ;", "c"}, []string{"a=1;;  b=2 ;", "c"}},
+	} {
+		h := http.Header{"Cookie": slices.Clone(c.in)}
+		stripCookies(h, ours)
+		if diff := cmp.Diff(c.want, h["Cookie"]); diff != "" {
+			t.Errorf("%q: %s", c.in, diff)
+		}
+		if _, there := h["Cookie"]; there != (c.want != nil) {
+			t.Errorf("%q: the header is there: %v", c.in, there)
+		}
+	}
+}
+
+// FuzzStripCookies: what net/http reads as a cookie of ours never passes, and
+// every other cookie does.
+func FuzzStripCookies(f *testing.F) {
+	f.Add("a=1; wavegate=x", "wavegate-login-1=x;b=2")
+	f.Add(`a="x; wavegate=1"`, "$Version=1; __Host-wavegate = x")
+	ours := nameList{[]string{"wavegate", "__Host-wavegate", "wavegate-login-*"}}
+	f.Fuzz(func(t *testing.T, one, two string) {
+		h := http.Header{"Cookie": {one, two}}
+		var want []string
+		for _, c := range (&http.Request{Header: h}).Cookies() {
+			if !ours.has(c.Name) {
+				want = append(want, c.Name+"="+c.Value)
+			}
+		}
+		stripCookies(h, ours)
+		var got []string
+		for _, c := range (&http.Request{Header: h}).Cookies() {
+			got = append(got, c.Name+"="+c.Value)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q and %q: %s", one, two, diff)
+		}
+	})
 }
 
 func TestOnlyListedAndEssentialHeadersAreForwarded(t *testing.T) {

@@ -33,14 +33,17 @@ func alice() *identity.Principal {
 
 func TestIdentityHeadersAreSpeltAsDocumented(t *testing.T) {
 	up := newRawUpstream(t)
-	f := newFront(t, frontConfig{policy: route(up.url, "identity_headers: [wave, remote, forwarded]"), who: func(*http.Request) *identity.Principal { return alice() }})
+	f := newFront(t, frontConfig{
+		Config: Config{SessionHandle: func(session, app string) string { return "handle of " + session + " for " + app }},
+		policy: route(up.url, "identity_headers: [wave, remote, forwarded]"), who: func(*http.Request) *identity.Principal { return alice() },
+	})
 	f.raw(t, "GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n")
 	head := up.head(t)
 	const groups = "eng,ops%2C night,50%25"
 	for _, want := range []string{
 		"Wave-Subject-ID: u-1", "Wave-Username: alice", "Wave-Email: alice@example.com", "Wave-Groups: " + groups,
 		"Wave-Scopes: streams:read openid", "Wave-Auth-Method: session", "Wave-Key-ID: key_1", "Wave-OAuth-Client-ID: c-1",
-		"Wave-Session-ID: s-1", "Wave-Client-ID: b-1",
+		"Wave-Session-ID: handle of s-1 for route:/", "Wave-Client-ID: b-1",
 		"Remote-User: u-1", "Remote-Name: alice", "Remote-Email: alice@example.com", "Remote-Groups: " + groups,
 		"X-Forwarded-User: u-1", "X-Forwarded-Preferred-Username: alice", "X-Forwarded-Email: alice@example.com", "X-Forwarded-Groups: " + groups,
 		"X-Auth-Request-User: u-1", "X-Auth-Request-Preferred-Username: alice", "X-Auth-Request-Email: alice@example.com", "X-Auth-Request-Groups: " + groups,
@@ -238,7 +241,7 @@ func TestIdentityCacheIsBounded(t *testing.T) {
 
 // setIdentity puts the headers of the families for who on h.
 func setIdentity(h http.Header, who *identity.Principal, families policy.Families) {
-	for _, f := range identityFields(who, families) {
+	for _, f := range identityFields(who, "", families) {
 		h[f.name] = f.values
 	}
 }

@@ -19,7 +19,8 @@ const maxIdentities = 2048
 // handed out (a changed caller is another principal), and by what of a route
 // goes into them.
 type identityCache struct {
-	signer *Signer // nil: no assertions
+	signer *Signer                          // nil: no assertions
+	handle func(session, app string) string // Config.SessionHandle; may be nil
 
 	mu    sync.RWMutex // guards the rest
 	young map[identityKey]identityEntry
@@ -30,6 +31,7 @@ type identityCache struct {
 type identityKey struct {
 	who      *identity.Principal
 	audience string // the route's name
+	app      string // ID of the access key whose app the route is; "" for none
 	families policy.Families
 }
 
@@ -43,11 +45,11 @@ func (c *identityCache) fields(who *identity.Principal, route *policy.Route) ([]
 	if who == nil || route.Identity == 0 {
 		return nil, nil
 	}
-	key, now := identityKey{who, route.Name, route.Identity}, time.Now()
+	key, now := identityKey{who, route.Name, route.AppKey, route.Identity}, time.Now()
 	if fields, ok := c.get(key, now); ok {
 		return fields, nil
 	}
-	fields := identityFields(who, route.Identity)
+	fields := identityFields(who, c.sessionHandle(who, route), route.Identity)
 	if c.signer != nil && route.Identity&policy.Wave != 0 {
 		token, err := c.signer.Sign(who, route.Name)
 		if err != nil {
@@ -57,6 +59,19 @@ func (c *identityCache) fields(who *identity.Principal, route *policy.Route) ([]
 	}
 	c.put(key, identityEntry{fields, now})
 	return fields, nil
+}
+
+// sessionHandle returns the name of who's session for the upstream of a route,
+// or "".
+func (c *identityCache) sessionHandle(who *identity.Principal, route *policy.Route) string {
+	if c.handle == nil || who.SessionID == "" || route.Identity&policy.Wave == 0 {
+		return ""
+	}
+	app := route.AppKey
+	if app == "" {
+		app = "route:" + route.Name
+	}
+	return c.handle(who.SessionID, app)
 }
 
 // get returns the fields that are still fresh.

@@ -22,8 +22,9 @@ type field struct {
 //
 // Lists are joined with commas, scopes with spaces (RFC 6749 §3.3); a comma or
 // percent sign inside a member is percent-encoded. Control characters and
-// broken UTF-8 are dropped from every value.
-func identityFields(who *identity.Principal, families policy.Families) []field {
+// broken UTF-8 are dropped from every value. Session is the name under which
+// the upstream may speak of the session.
+func identityFields(who *identity.Principal, session string, families policy.Families) []field {
 	if who == nil || families == 0 {
 		return nil
 	}
@@ -38,7 +39,7 @@ func identityFields(who *identity.Principal, families policy.Families) []field {
 		out.add("Wave-Auth-Method", string(who.Method))
 		out.add("Wave-Key-ID", who.KeyID)
 		out.add("Wave-OAuth-Client-ID", who.OAuthClientID)
-		out.add("Wave-Session-ID", who.SessionID)
+		out.add("Wave-Session-ID", session)
 		out.add("Wave-Client-ID", who.ClientID)
 	}
 	if families&policy.Remote != 0 {

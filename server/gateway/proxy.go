@@ -81,6 +81,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, id *identity.Reque
 		return err
 	}
 	x := &exchange{Context: r.Context(), id: id, writer: w, origin: r.Header["Origin"], fields: fields}
+	x.tokens = p.gateway.tokenFields(id.Principal, p.route)
 	defer x.finish()
 	release, err := p.bind(x, socket)
 	if err != nil {
@@ -152,8 +153,10 @@ func (p *proxy) rewrite(pr *httputil.ProxyRequest) {
 	stripCookies(h, p.gateway.cookies)
 	stripCredential(h, x.id.Principal)
 	setForwarded(h, x.id, p.strip)
-	for _, f := range x.fields {
-		h[f.name] = f.values
+	for _, fields := range [...][]field{x.fields, x.tokens} {
+		for _, f := range fields {
+			h[f.name] = f.values
+		}
 	}
 	if p.authorization != nil {
 		h["Authorization"] = p.authorization
@@ -224,6 +227,9 @@ func (p *proxy) modifyResponse(resp *http.Response) error {
 	}
 	if p.route.IdleTimeout > 0 {
 		resp.Body = x.watch(resp.Body, p.route.IdleTimeout)
+	}
+	if x.answer != nil {
+		resp.Body = attend(resp.Body, x.id.Principal)
 	}
 	return nil
 }

@@ -3,12 +3,14 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"wavegate/server/fault"
 	"wavegate/server/identity"
@@ -83,6 +85,10 @@ func withoutUpgrade(r *http.Request) *http.Request {
 // A socketWriter is the writer of a handshake. Whoever wrote it may set headers
 // of its own while the connection is hijacked; httputil.ReverseProxy adds the
 // upstream's only then, and each name must be there once.
+//
+// A socket that is ended from here is cut off as by a broken connection, which a
+// browser tells its page as close code 1006: between two peers that may be in
+// the middle of a message, there is no place for a close frame of our own.
 type socketWriter struct {
 	http.ResponseWriter
 	x *exchange
@@ -91,6 +97,11 @@ type socketWriter struct {
 // Hijack implements http.Hijacker.
 func (w *socketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		// The reverse proxy closes the upstream's side alone. Where the upstream
+		// ended its half before, the client's would stay open.
+		w.x.unhook = context.AfterFunc(w.x.Context, func() { _ = conn.Close() })
+	}
 	for name := range w.Header() {
 		if name != "Set-Cookie" && name != "Vary" { // theirs and ours
 			delete(w.x.answer, name)
@@ -101,6 +112,42 @@ func (w *socketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Unwrap lets http.ResponseController reach the real ResponseWriter.
 func (w *socketWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// activityPause is how often, at most, a message from a client counts as a sign
+// that somebody is there.
+const activityPause = time.Second
+
+// attend wraps the upstream's side of a tunnel so that who.Active is called when
+// messages come from the client: an upgraded connection shows no requests, and a
+// person who works through it must not be taken for idle. The browser's own
+// answers to pings are no messages, so a tab that was left open goes idle.
+func attend(body io.ReadCloser, who *identity.Principal) io.ReadCloser {
+	upstream, ok := body.(io.ReadWriteCloser)
+	if !ok || who == nil || who.Active == nil {
+		return body
+	}
+	return &attendedTunnel{ReadWriteCloser: upstream, active: who.Active}
+}
+
+// attendedTunnel is the upstream's side of a tunnel. Whatever the client sends
+// is written to it, by one goroutine.
+type attendedTunnel struct {
+	io.ReadWriteCloser
+	active func()
+	frames frames
+	last   time.Time // when active was called
+}
+
+// Write implements io.Writer.
+func (t *attendedTunnel) Write(p []byte) (int, error) {
+	if t.frames.message(p) {
+		if now := time.Now(); now.Sub(t.last) >= activityPause {
+			t.last = now
+			t.active()
+		}
+	}
+	return t.ReadWriteCloser.Write(p)
+}
 
 // sockets are the WebSockets that are open, so that Close can end them:
 // http.Server forgets connections that were hijacked.

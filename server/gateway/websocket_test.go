@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -162,6 +164,95 @@ func TestSocketsEndWithTheirCredential(t *testing.T) {
 		t.Error("the socket is still open")
 	}
 	waitFor(t, ended)
+}
+
+// TestMessagesOnASocketShowThatSomebodyIsThere: each message that comes at least a
+// second after the last sign is one more.
+func TestMessagesOnASocketShowThatSomebodyIsThere(t *testing.T) {
+	for _, more := range [][]string{nil, {"idle_timeout: 1m"}} {
+		url, _ := newEcho(t)
+		active := make(chan bool, 1024)
+		who := alice()
+		who.Active = func() { active <- true }
+		f := newFront(t, frontConfig{policy: route(url, more...), who: func(*http.Request) *identity.Principal { return who }})
+		c, _, err := dial(t, f, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(active) != 0 {
+			t.Error("a handshake counts as a sign on its socket")
+		}
+		for range 50 {
+			say(t, c, "hello")
+		}
+		waitFor(t, active)
+		if n := len(active); n > 10 {
+			t.Errorf("%d more signs within a moment", n)
+		}
+	}
+}
+
+func TestSignsOfLifeAreASecondApartAndAllocateNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var signs int
+		upstream := struct {
+			io.ReadCloser
+			io.Writer
+		}{io.NopCloser(strings.NewReader("from the upstream")), io.Discard}
+		tunnel := attend(upstream, &identity.Principal{Active: func() { signs++ }}).(io.ReadWriteCloser)
+		message := frame(1, 5)
+		for _, c := range []struct {
+			wait time.Duration
+			want int
+		}{{0, 1}, {0, 1}, {999 * time.Millisecond, 1}, {time.Millisecond, 2}, {999 * time.Millisecond, 2}, {time.Hour, 3}} {
+			time.Sleep(c.wait)
+			if _, err := tunnel.Write(message); err != nil || signs != c.want {
+				t.Errorf("after %v more: %d signs, want %d (%v)", c.wait, signs, c.want, err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if _, err := tunnel.Write(frame(10, 5)); err != nil || signs != 3 {
+			t.Errorf("a pong counts: %d signs (%v)", signs, err)
+		}
+		if _, err := tunnel.Read(make([]byte, 8)); err != nil || signs != 3 {
+			t.Errorf("what the upstream sends counts: %d signs (%v)", signs, err)
+		}
+		if n := testing.AllocsPerRun(100, func() { tunnel.Write(message) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
+	})
+}
+
+// TestSocketsEndAlthoughTheirUpstreamLeftFirst: an upstream that closes its half
+// must not leave a socket that nothing can end.
+func TestSocketsEndAlthoughTheirUpstreamLeftFirst(t *testing.T) {
+	up := newUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+		c, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		rw.Flush()
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, rw) // and goes on reading
+	})
+	credential, end := context.WithCancel(t.Context())
+	f := newFront(t, frontConfig{policy: route(up.URL), who: func(*http.Request) *identity.Principal {
+		return &identity.Principal{Method: identity.MethodSession, Subject: "u", Ended: credential}
+	}})
+	c, err := net.Dial("tcp", f.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if _, err := io.ReadAll(c); err != nil { // up to the end that the upstream sent
+		t.Fatal(err)
+	}
+	end()
+	f.lastErr(t) // the exchange is over
 }
 
 func TestSocketsEndWhenTheyStandStill(t *testing.T) {

@@ -38,14 +38,31 @@ type Principal struct {
 	Scopes        []string // everything granted, roles included; "*" is all
 	KeyID         string   // access key or API key, or empty
 	OAuthClientID string
-	SessionID     string // handle for /_auth/refresh, never the cookie's value
+	SessionID     string // public name of the browser session, never the cookie's value
 	ClientID      string // one per browser session
+
+	// Tokens returns what the identity provider handed out for the session, for
+	// the upstreams that ask for them. Nil where there is nothing.
+	Tokens func() Tokens
+
+	// Active is told that the person behind the principal did something on a
+	// connection that was upgraded, where no request shows it. Nil is nobody.
+	Active func()
 
 	// Ended is cancelled when the credential behind the principal ends (key
 	// removed or changed, session closed). Requests and sockets that still run
 	// must end with it. Nil means that it cannot end while the process runs.
 	Ended context.Context
 }
+
+// Tokens are a session's tokens at its identity provider.
+type Tokens struct{ Access, Refresh string }
+
+// String keeps tokens out of logs and errors.
+func (Tokens) String() string { return "[tokens]" }
+
+// GoString keeps them out of %#v.
+func (Tokens) GoString() string { return "[tokens]" }
 
 // HasScope reports whether p holds scope or "*". A nil p holds nothing.
 func (p *Principal) HasScope(scope string) bool {

@@ -57,6 +57,8 @@ func sections() []section {
 		{"scopes", (*compiler).readScopes},
 		{"roles", (*compiler).readRoles},
 		{"access_keys", (*compiler).readAccessKeys},
+		{"providers", (*compiler).readProviders},
+		{"branding", (*compiler).readBranding},
 	}
 }
 

@@ -70,9 +70,14 @@ func foldEmail(s string) string {
 	if !ok || name == "" || host == "" || strings.Contains(host, "@") {
 		return ""
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if strings.ContainsFunc(s, isBlank) {
 		return ""
 	}
+	return foldASCII(s)
+}
+
+// foldASCII returns s with its ASCII letters in lower case.
+func foldASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if isUpper(rune(c)) {

@@ -106,6 +106,44 @@ func TestUnverifiedAndMalformedEmailsMatchNoRule(t *testing.T) {
 			t.Errorf("foldEmail(%q) = %q, want %q", in, got, want)
 		}
 	}
+	const rules = `roles: {all: {scopes: ["*"], members: [root@corp.example]}}`
+	p, admits := mustParse(t, rules), Provider{EmailDomains: []string{"corp.example"}}
+	admins, err := NewAdmins([]string{"root@corp.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, email := range []string{
+		"", "root", "root@", "@corp.example", "root@evil@corp.example", "root@corp.example@evil", "root@@corp.example", " root@corp.example",
+		"root@corp.example ", "root@corp.example\n", "root @corp.example", "root@corp.example\x00", "root@corp.example\t.evil", "root@corp.example.",
+		"\"root@corp.example\"@evil", "root@corp.example,x@evil", "<root@corp.example>", "mailto:root@corp.example,", "root@corp\u3002example", "root\u200b@corp.exampl\u0435",
+	} {
+		who := &identity.Principal{Method: identity.MethodSession, Subject: "1", Email: email}
+		p.Grant(who)
+		if len(who.Roles) > 0 || len(who.Scopes) > 0 || admins.Has(who) || admits.Admits(email, nil) {
+			t.Errorf("%q: roles %v, scopes %v, administrator %v, admitted %v", email, who.Roles, who.Scopes, admins.Has(who), admits.Admits(email, nil))
+		}
+	}
+}
+
+func TestAccountsLinkNeverOnEmail(t *testing.T) {
+	p := mustParse(t, `roles: {dev: {members: ["sub-1"]}, mail: {members: [dev@example.com]}}`)
+	for _, c := range []struct {
+		who  identity.Principal
+		want []string
+	}{
+		{identity.Principal{Subject: "sub-1"}, []string{"dev"}},
+		{identity.Principal{Subject: "sub-2", Email: "sub-1"}, nil},
+		{identity.Principal{Subject: "dev@example.com"}, nil},
+		{identity.Principal{Subject: "sub-2", Username: "dev@example.com"}, nil},
+		{identity.Principal{Subject: "sub-2", Email: "dev@example.com"}, []string{"mail"}}, // the rule names the address, not an account
+	} {
+		got := c.who
+		got.Method = identity.MethodSession
+		p.Grant(&got)
+		if diff := cmp.Diff(c.want, got.Roles); diff != "" {
+			t.Errorf("%+v: %s", c.who, diff)
+		}
+	}
 }
 
 func TestGrantsNamesTheKeyItself(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -27,12 +28,21 @@ func (r *reader) object(n *yaml.Node, what string, known ...string) object {
 			if hint == "" {
 				hint = "; it may have " + strings.Join(known, ", ")
 			}
-			r.fail(p.key, "%s has no field %q%s", what, p.name, hint)
+			r.fail(p.key, "%s has no field %q%s", what, fieldName(p.name), hint)
 			continue
 		}
 		o.fields[p.name] = p.value
 	}
 	return o
+}
+
+// fieldName returns what of an unknown field can be shown: a separator that was
+// mistyped would make the value, perhaps a secret, part of the name.
+func fieldName(s string) string {
+	if i := strings.IndexFunc(s, func(r rune) bool { return r == '=' || r == ':' || r == ' ' }); i > 0 {
+		return s[:i+1] + "…"
+	}
+	return s
 }
 
 // has reports whether the field was given.
@@ -54,6 +64,25 @@ func (o object) text(name string) string {
 	}
 	s, _ := o.reader.text(n, name)
 	return s
+}
+
+// secret returns a field's text as text does, but never shows it.
+func (o object) secret(name string) string {
+	n := o.fields[name]
+	if n == nil || !o.kind(n, yaml.ScalarNode, name, "text") {
+		return ""
+	}
+	switch {
+	case n.Value == "":
+		o.fail(n, "%s is empty", name)
+	case strings.ContainsFunc(n.Value, unicode.IsControl):
+		o.fail(n, "%s holds a line break or another control character", name)
+	case strings.TrimSpace(n.Value) != n.Value:
+		o.fail(n, "%s begins or ends with a space", name)
+	default:
+		return n.Value
+	}
+	return ""
 }
 
 // list returns a field's list of texts, empty by default.

@@ -2,11 +2,12 @@
 // compiles it, and answers the three questions that the server asks of it:
 // which route serves a request (Match), what a caller holds (Grant), and
 // whether a request may pass (Decide). Routes that come from flags are checked
-// and matched together with the file's.
+// and matched together with the file's. It also says at which providers people
+// sign in, whom of them it admits, and who administers the server.
 //
 // It serves nothing, opens no network, and reads no file but the policy: the
-// directories and certificates that a route names are opened by whoever serves
-// the route.
+// directories, certificates and secrets that it names are opened by whoever
+// uses them (see Policy.Files).
 package policy
 
 import (
@@ -15,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // maxFileSize bounds the policy file, in bytes. A policy of a thousand routes
@@ -31,6 +33,8 @@ type Policy struct {
 	endpoints endpointTable
 	roles     []role
 	keys      map[string]keyRule
+	providers []Provider
+	branding  Branding
 	mayAll    bool     // no key has a register rule, so every key may register
 	needAll   []string // {"*"}, kept so that Decide allocates nothing
 }
@@ -92,6 +96,35 @@ func (p *Policy) Routes() []*Route { return p.routes }
 // Scopes returns the declared scopes, sorted by name. The caller must not
 // change them.
 func (p *Policy) Scopes() []Scope { return p.scopes }
+
+// Providers returns the OpenID providers of the file in its order, which is that
+// of the login page. The caller must not change them.
+func (p *Policy) Providers() []Provider { return p.providers }
+
+// Branding returns how the server's own pages present themselves.
+func (p *Policy) Branding() Branding { return p.branding }
+
+// Files returns the files that the policy names, each once, so that their change
+// can be followed: certificates and keys of upstreams, secrets of providers, the
+// logo. Paths are as written, relative to where the server was started.
+func (p *Policy) Files() []string {
+	var files []string
+	add := func(names ...string) {
+		for _, name := range names {
+			if name != "" && !slices.Contains(files, name) {
+				files = append(files, name)
+			}
+		}
+	}
+	for _, r := range p.routes {
+		add(r.TLS.CAFile, r.TLS.CertFile, r.TLS.KeyFile)
+	}
+	for i := range p.providers {
+		add(p.providers[i].ClientSecretFile)
+	}
+	add(p.branding.Logo)
+	return files
+}
 
 // A Scope is one entry of the catalogue of scopes.
 type Scope struct {

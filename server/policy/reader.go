@@ -100,21 +100,22 @@ func (r *reader) document(data []byte) *yaml.Node {
 // failSyntax notes an error of the YAML package at its line.
 func (r *reader) failSyntax(err error) {
 	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
-		hint := ""
+		message := e.Message
 		switch {
-		case strings.Contains(e.Message, "unknown anchor"):
-			hint = "; a value that begins with * needs quotes"
-		case strings.Contains(e.Message, "cannot start any token"):
-			hint = "; tabs cannot indent, and a value that begins with @, % or ` needs quotes"
+		case strings.Contains(message, "unknown anchor"):
+			message = "unknown anchor; a value that begins with * needs quotes" // which one may be a secret
+		case strings.Contains(message, "cannot start any token"):
+			message += "; tabs cannot indent, and a value that begins with @, % or ` needs quotes"
 		}
-		r.failAt(max(1, e.Mark.Line), "not valid YAML: %s%s", e.Message, hint)
+		r.failAt(max(1, e.Mark.Line), "not valid YAML: %s", message)
 		return
 	}
 	r.failAt(1, "not valid YAML: %v", err)
 }
 
 // checkTree refuses what makes a file mean something else than a reader sees:
-// aliases, merges, explicit tags. It reports whether the tree can be read.
+// aliases, merges, explicit tags. It reports whether the tree can be read. It
+// shows none of them: what follows the sign may be a secret that lacks quotes.
 func (r *reader) checkTree(n *yaml.Node, depth int) bool {
 	if depth > maxDepth {
 		r.fail(n, "nested more than %d levels deep", maxDepth)
@@ -122,11 +123,11 @@ func (r *reader) checkTree(n *yaml.Node, depth int) bool {
 	}
 	switch {
 	case n.Kind == yaml.AliasNode:
-		r.fail(n, "aliases (*%s) are not read here: write the value out", n.Value)
+		r.fail(n, "aliases (*) are not read here: write the value out, in quotes if it begins with *")
 	case n.Anchor != "":
-		r.fail(n, "anchors (&%s) are not read here: write the value out", n.Anchor)
+		r.fail(n, "anchors (&) are not read here: leave it out, or put quotes around a value that begins with &")
 	case n.Style&yaml.TaggedStyle != 0:
-		r.fail(n, "tags (%s) are not read here: leave it out", n.Tag)
+		r.fail(n, "tags (!) are not read here: leave it out, or put quotes around a value that begins with !")
 	}
 	for _, child := range n.Content {
 		if !r.checkTree(child, depth+1) {

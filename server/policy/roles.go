@@ -40,22 +40,20 @@ func (c *compiler) readRoles(n *yaml.Node) {
 	}
 }
 
-// readMember adds a member. What holds an at sign is an e-mail address,
-// everything else a subject or an access-key ID.
+// readMember adds a member: an e-mail address, a subject or an access-key ID.
 func (c *compiler) readMember(r *role, w word) {
+	email, reason := parseMember(w.text)
 	switch {
 	case strings.Contains(w.text, "*"):
 		c.fail(w.node, "member %q: wildcards match nobody; name each member, or use groups", w.text)
-	case strings.ContainsAny(w.text, " ,;"):
-		c.fail(w.node, "member %q: write one member an entry, without spaces and commas", w.text)
-	case !strings.Contains(w.text, "@"):
+	case reason != "":
+		c.fail(w.node, "member %q%s", w.text, reason)
+	case email == "":
 		r.members[w.text] = true
-	case foldEmail(w.text) == "":
-		c.fail(w.node, "member %q is no e-mail address: it needs one @ with a name before it and a host behind it", w.text)
-	case r.emails[foldEmail(w.text)]:
+	case r.emails[email]:
 		c.fail(w.node, "member %q is listed twice", w.text)
 	default:
-		r.emails[foldEmail(w.text)] = true
+		r.emails[email] = true
 	}
 }
 

@@ -35,8 +35,9 @@ type Route struct {
 	CORS            *CORS       // nil leaves CORS to the upstream
 	TLS             UpstreamTLS // for https targets
 
-	App      bool // an app that announced itself has it; its name is of the app's choosing
-	GivesWay bool // apps may announce themselves at it and below it
+	App      bool   // an app that announced itself has it; its name is of the app's choosing
+	AppKey   string // ID of the access key that announced it; "" for configured routes
+	GivesWay bool   // apps may announce themselves at it and below it
 }
 
 // ServerDefault as Route.MaxRequestSize stands for the server's own limit.
