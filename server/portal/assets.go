@@ -20,16 +20,23 @@ var contentTypes = map[string]string{
 	".svg": "image/svg+xml",
 }
 
-// An assetSet holds the embedded assets under names that change with their
-// content, so that browsers may keep them for ever.
+// An asset is one file that pages load.
+type asset struct {
+	body   []byte
+	kind   string // Content-Type
+	policy string // Content-Security-Policy of its own, "" for none
+}
+
+// An assetSet holds the assets under names that change with their content, so
+// that browsers may keep them for ever.
 type assetSet struct {
 	prefix string
 	named  map[string]string // "style.css" to its path with the hash
-	bodies map[string][]byte // path with the hash to content
+	byPath map[string]asset  // path with the hash to content
 }
 
 func loadAssets(prefix string) (assetSet, error) {
-	s := assetSet{prefix: prefix, named: map[string]string{}, bodies: map[string][]byte{}}
+	s := assetSet{prefix: prefix, named: map[string]string{}, byPath: map[string]asset{}}
 	entries, err := fs.ReadDir(embedded, "assets")
 	if err != nil {
 		return s, fmt.Errorf("portal: %w", err)
@@ -44,11 +51,17 @@ func loadAssets(prefix string) (assetSet, error) {
 		if contentTypes[ext] == "" {
 			return s, fmt.Errorf("portal: asset %s is of no known kind", name)
 		}
-		sum := sha256.Sum256(body)
-		hashed := prefix + strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext
-		s.named[name], s.bodies[hashed] = hashed, body
+		s.named[name] = s.add(strings.TrimSuffix(name, ext), ext, asset{body: body, kind: contentTypes[ext]})
 	}
 	return s, nil
+}
+
+// add makes an asset servable and returns its path.
+func (s assetSet) add(stem, ext string, a asset) string {
+	sum := sha256.Sum256(a.body)
+	hashed := s.prefix + stem + "." + hex.EncodeToString(sum[:8]) + ext
+	s.byPath[hashed] = a
+	return hashed
 }
 
 // path returns where the asset with the plain name is served. Templates call
@@ -69,14 +82,17 @@ func (s assetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Only GET and HEAD.", http.StatusMethodNotAllowed)
 		return
 	}
-	body, ok := s.bodies[r.URL.Path]
+	a, ok := s.byPath[r.URL.Path]
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", contentTypes[path.Ext(r.URL.Path)])
+	h.Set("Content-Type", a.kind)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	if a.policy != "" {
+		h.Set("Content-Security-Policy", a.policy)
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
 }

@@ -13,20 +13,24 @@ type ErrorPage struct {
 	Message   string // what happened, safe to show; "" takes the status's own words
 	RequestID string // for questions to whoever runs the service; "" shows none
 	Base      string // path that the page leads home to; "" is the base given to New
+	SignInURL string // path where people sign in, used for 401 and 403; "" is for servers that know keys alone
 }
 
-// Error writes the page. Whatever is in v is text, never markup, and a Base
-// that leads elsewhere is ignored.
+// Error writes the page. Whatever is in v is text, never markup, and a Base or
+// SignInURL that leads elsewhere is ignored.
 func (p *Pages) Error(w io.Writer, v ErrorPage) error {
 	words := wordsFor(v.Status)
-	site := p.site
-	if localPath(v.Base) {
-		site.Home = v.Base
+	signInURL := local(v.SignInURL)
+	if forPeople, ok := signInWordings[v.Status]; !ok {
+		signInURL = ""
+	} else if signInURL != "" {
+		words = forPeople
 	}
 	return p.render(w, p.error, errorView{
-		Site: site, Title: words.title,
+		Site: p.siteAt(v.Base), Title: words.title,
 		Status: v.Status, Code: v.Code, Message: cmp.Or(v.Message, words.message),
 		Advice: words.advice, Stop: string(words.stop), Home: words.home, RequestID: v.RequestID,
+		SignIn: words.signIn, SignInURL: signInURL,
 	})
 }
 
@@ -41,6 +45,8 @@ type errorView struct {
 	Stop      string
 	Home      string
 	RequestID string
+	SignIn    string // the words on the button to SignInURL
+	SignInURL string // "" for none
 }
 
 // A stop says how far the request came; the drawing on the page shows it.
@@ -59,6 +65,7 @@ type errorWords struct {
 	advice  []string // what the reader can do, most useful first
 	stop    stop
 	home    string // the link home; "" is the usual one
+	signIn  string // the link to where people sign in; "" where that does not help
 }
 
 // wordsFor returns the words of the status, or those of its class.
@@ -73,8 +80,32 @@ func wordsFor(status int) errorWords {
 		words = errorWordings[http.StatusBadRequest]
 		words.title = cmp.Or(http.StatusText(status), words.title)
 	}
-	words.home = cmp.Or(words.home, "Go to the start page")
+	words.home = cmp.Or(words.home, startPage)
 	return words
+}
+
+const startPage = "Go to the start page"
+
+// signInWordings are the words where people can sign in, and not only keys open.
+var signInWordings = map[int]errorWords{
+	http.StatusUnauthorized: {
+		title:   "Sign in to go on",
+		message: "This page is only for people who are signed in, and for programs with an access key.",
+		advice: []string{
+			"Sign in. It brings you back to this page.",
+			"No account yet? Ask whoever runs this service.",
+		},
+		stop: stopAtGate, home: startPage, signIn: "Sign in",
+	},
+	http.StatusForbidden: {
+		title:   "Your account doesn’t open this",
+		message: "You were recognised, but what you asked for is not among the things that you may do.",
+		advice: []string{
+			"If you have another account that may, use that one.",
+			"If you should have access, send the request ID to whoever runs this service.",
+		},
+		stop: stopAtGate, home: startPage, signIn: "Use another account",
+	},
 }
 
 // errorWordings are the words of each status that wavegate answers with.

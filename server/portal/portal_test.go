@@ -12,7 +12,7 @@ import (
 
 func newPages(t *testing.T, base string) *Pages {
 	t.Helper()
-	p, err := New(base)
+	p, err := New(base, Branding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestPagesHaveNothingInline(t *testing.T) {
 
 func TestNewRefusesWhatIsNoPath(t *testing.T) {
 	for _, base := range []string{"gate", "//gate/", "/gate?x", "/ga te/", `/\gate`, "http://gate/"} {
-		if _, err := New(base); err == nil {
+		if _, err := New(base, Branding{}); err == nil {
 			t.Errorf("New(%q) succeeded", base)
 		}
 	}

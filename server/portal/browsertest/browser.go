@@ -5,6 +5,9 @@ package browsertest
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +21,7 @@ type Look struct {
 	Name          string // "phone-dark", also part of a screenshot's name
 	Width, Height int64  // CSS pixels
 	Phone, Dark   bool
+	NoScript      bool // the browser runs no scripts of pages
 }
 
 // Looks returns the four looks that every page must bear.
@@ -35,21 +39,31 @@ type Browser struct {
 	ctx context.Context
 }
 
+// An Option changes how a browser is started.
+type Option = chromedp.ExecAllocatorOption
+
+// Trusting makes the browser take a certificate as if a known authority had
+// signed it: everything is cached and remembered as on any other site.
+func Trusting(cert *x509.Certificate) Option {
+	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:]))
+}
+
 // Start starts a browser. Where there is none the test is skipped, and in
 // continuous integration (CI is set) it fails.
-func Start(t *testing.T) *Browser {
+func Start(t *testing.T, options ...Option) *Browser {
 	t.Helper()
 	path := executable()
 	if path == "" {
 		Missing(t, "Chromium", "apt-get install chromium")
 	}
-	alloc, stop := chromedp.NewExecAllocator(context.Background(),
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), append([]Option{
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-US"),
-	)
+	}, options...)...)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(func() {
 		if err := chromedp.Cancel(ctx); err != nil {
@@ -60,6 +74,19 @@ func Start(t *testing.T) *Browser {
 	})
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start %s: %v", path, err)
+	}
+	return &Browser{ctx: ctx}
+}
+
+// Private returns a window of b that shares nothing with the others: it has
+// cookies, a cache and a history of its own, as another person's browser has. It
+// ends with the test.
+func (b *Browser) Private(t *testing.T) *Browser {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a private window: %v", err)
 	}
 	return &Browser{ctx: ctx}
 }
@@ -89,7 +116,7 @@ func (b *Browser) Open(t *testing.T, url string, look Look, header map[string]st
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx)
 	t.Cleanup(cancel)
-	p := &Page{ctx: ctx, url: url, Look: look}
+	p := &Page{ctx: ctx, url: url, Look: look, documents: map[string]bool{url: true}}
 	if err := chromedp.Listen(ctx, p.listen); err != nil {
 		t.Fatalf("open a tab: %v", err)
 	}

@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -29,8 +31,11 @@ type Page struct {
 	ctx  context.Context
 	url  string
 
-	mu       sync.Mutex
-	problems []string // guarded by mu
+	mu        sync.Mutex      // guards what follows
+	problems  []string        // what the browser complained about
+	documents map[string]bool // addresses of pages that this tab asked for
+	requests  []string        // addresses of everything that it asked for
+	prompts   int             // see CatchPrompts
 }
 
 // listen collects what the developer tools would show in red: console errors,
@@ -38,7 +43,7 @@ type Page struct {
 func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
-		own := e.Entry.Source == log.EntrySourceNetwork && e.Entry.URL == p.url // the error page's own status
+		own := e.Entry.Source == log.EntrySourceNetwork && p.isDocument(e.Entry.URL) // the error page's own status
 		if e.Entry.Level == log.EntryLevelError && !own {
 			p.complain(fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
@@ -48,6 +53,12 @@ func (p *Page) listen(event any) {
 		}
 	case *runtime.EventExceptionThrown:
 		p.complain(exception(e.ExceptionDetails))
+	case *network.EventRequestWillBeSent:
+		p.sent(e)
+	case *fetch.EventRequestPaused:
+		go p.letPass(e)
+	case *fetch.EventAuthRequired:
+		go p.prompted(e)
 	}
 }
 
@@ -95,7 +106,8 @@ func (p *Page) look(t *testing.T, header map[string]string) {
 	_, err3 := chromedp.Call(p.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: p.Look.Width, Height: p.Look.Height, DeviceScaleFactor: scale, Mobile: p.Look.Phone,
 	})
-	if err := errors.Join(err1, err2, err3); err != nil {
+	_, err4 := chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: p.Look.NoScript})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatalf("prepare the tab: %v", err)
 	}
 }
@@ -123,16 +135,37 @@ func Eval[T any](t *testing.T, p *Page, expression string) T {
 	return value
 }
 
-// WaitFor waits until the JavaScript expression is true.
+// WaitFor waits until the JavaScript expression is true, be it on the page that
+// a link or a form leads to.
 func (p *Page) WaitFor(t *testing.T, expression string) {
 	t.Helper()
-	p.do(t, chromedp.Poll[chromedp.Void](expression))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expression))
+		if err == nil {
+			return
+		}
+		if e, ok := errors.AsType[*cdproto.Error](err); !ok || e.Code != pageLeft || ctx.Err() != nil {
+			t.Fatalf("%s: %v while waiting for %s at %s", p.url, err, expression, p.whereabouts())
+		}
+	}
 }
+
+// pageLeft is what the browser answers about a page that was left meanwhile.
+const pageLeft = -32000
 
 // Click clicks what the CSS selector finds.
 func (p *Page) Click(t *testing.T, selector string) {
 	t.Helper()
 	p.do(t, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// Press presses the keys of a text one after the other, in whatever has the
+// focus. Tab and Enter are "\t" and "\r".
+func (p *Page) Press(t *testing.T, keys string) {
+	t.Helper()
+	p.do(t, chromedp.KeyEvent(keys))
 }
 
 // CheckFits fails the test if the page is wider than the window.
@@ -167,7 +200,7 @@ func (p *Page) TabStops(t *testing.T) []string {
 		p.do(t, chromedp.KeyEvent(kb.Tab))
 		stop := Eval[tabStop](t, p, `(() => {
 			const e = document.activeElement, style = getComputedStyle(e);
-			return {text: e.getAttribute("aria-label") || e.textContent.trim(), body: e === document.body,
+			return {text: e.getAttribute("aria-label") || (e.labels?.[0] ?? e).textContent.trim(), body: e === document.body,
 				outline: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2};
 		})()`)
 		if stop.Body {
