@@ -37,7 +37,8 @@ func (s *settings) checkOnly(in surroundings) int {
 	return exitOK
 }
 
-// summarise says where the server would listen and whose keys it would take.
+// summarise says where the server would listen, whose keys it would take, and
+// who could sign in.
 func (s *settings) summarise(w io.Writer) {
 	c := s.server
 	how := "plain HTTP"
@@ -46,6 +47,15 @@ func (s *settings) summarise(w io.Writer) {
 	}
 	fmt.Fprintf(w, "  listen    %s, %s\n", c.Listen, how)
 	fmt.Fprintf(w, "  keychain  %s, %s\n", c.Keychain.Path, keysIn(c.Keychain))
+	if names, err := keychain.Users(c.Users.Path).List(); err == nil {
+		fmt.Fprintf(w, "  users     %s, users: %d\n", c.Users.Path, len(names))
+	}
+	if c.SignIn.Issuer != "" {
+		fmt.Fprintf(w, "  provider  %s\n", c.SignIn.Issuer)
+	}
+	if c.Store != "" {
+		fmt.Fprintf(w, "  store     %s\n", redact(c.Store))
+	}
 }
 
 // keysIn says how many keys the server would take.

@@ -75,12 +75,12 @@ func (c *commandLine) values(name string) ([]string, bool) {
 // well, where a flag may stand and for names that exist.
 func (c *commandLine) plain(args []string) []string {
 	var out []string
-	hide := false // the word before was a secret's flag: what follows may belong to the secret
+	hide := "" // why the word behind the last flag's value may be a secret, and what to do
 	for i := 0; i < len(args); i++ {
 		word, rest := args[i], args[i+1:]
 		if word == "--" {
 			for _, stray := range rest {
-				c.stray(stray, false)
+				c.stray(stray, hide)
 			}
 			break
 		}
@@ -88,23 +88,23 @@ func (c *commandLine) plain(args []string) []string {
 		switch {
 		case name == "":
 			c.stray(word, hide)
-			hide = false
+			hide = ""
 		case o == nil:
 			c.unknown(word, name)
 			if !hasValue && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 				i++ // its value, as it seems: not another problem
 			}
-			hide = false
+			hide = ""
 		case hasValue:
-			out, hide = append(out, "--"+o.name+"="+value), o.secret
+			out, hide = append(out, "--"+o.name+"="+value), o.hides
 		case o.kind == toggle:
-			out = append(out, "--"+o.name)
+			out, hide = append(out, "--"+o.name), ""
 		default:
 			if c.hasValueNext(o, rest) {
 				out = append(out, "--"+o.name+"="+rest[0])
 				i++
 			}
-			hide = o.secret
+			hide = o.hides
 		}
 	}
 	return out
@@ -157,11 +157,12 @@ func (c *commandLine) unknown(word, name string) {
 	c.problem("unknown flag %s", flagName(word))
 }
 
-// stray reports a word that belongs to no flag.
-func (c *commandLine) stray(word string, hide bool) {
+// stray reports a word that belongs to no flag. Where hide says that it may be a
+// secret, it is not shown.
+func (c *commandLine) stray(word, hide string) {
 	switch _, err := parseBool(word); {
-	case hide:
-		c.problem("the word behind the secret belongs to no flag (it is not shown): a value with blanks needs quotes")
+	case hide != "":
+		c.problem("%s", hide)
 	case err == nil:
 		c.problem("unexpected word %q: a switch takes its value with =, as in --debug=%s", word, word)
 	case c.options.find(word) != nil:

@@ -13,7 +13,7 @@ const (
 // tie stands for a blank at which no row breaks.
 const tie = "\x00"
 
-const helpHead = `wavegate puts access keys, TLS and routing in front of any HTTP app.
+const helpHead = `wavegate puts sign-in, access keys, TLS and routing in front of any HTTP app.
 
 Usage:
   wavegate --upstream URL [flags]    guard an app
@@ -34,6 +34,15 @@ Examples:
   # guard the app on port 3000; whoever has the key may pass
   wavegate --upstream http://127.0.0.1:3000
   curl -u ID:SECRET http://127.0.0.1:10101/
+
+  # people sign in with a name and a password, which is asked for
+  wavegate --create-user jane
+  wavegate --upstream http://127.0.0.1:3000
+
+  # or at an OpenID Connect provider (the client secret is better in the environment)
+  wavegate --upstream http://127.0.0.1:3000 -oidc-provider-url https://id.example.com \
+    -oidc-redirect-url https://gate.example.com/_auth/callback \
+    -oidc-client-id wavegate -oidc-client-secret SECRET
 
   # two apps, over TLS with a certificate made for this machine
   wavegate --upstream http://127.0.0.1:3000 --upstream /api=http://127.0.0.1:8000 \

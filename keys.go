@@ -13,7 +13,7 @@ import (
 func createKey(in surroundings, path string) int {
 	id, secret, err := keychain.Create(path)
 	if err != nil {
-		return fail(in, keychainError(path, err))
+		return fail(in, fileError("keychain", path, err))
 	}
 	_, err = fmt.Fprintf(in.stdout, "H2O_WAVE_ACCESS_KEY_ID=%s\nH2O_WAVE_ACCESS_KEY_SECRET=%s\n", id, secret)
 	if err != nil {
@@ -33,10 +33,15 @@ func listKeys(in surroundings, path string) int {
 		return fail(in, fmt.Errorf("there is no keychain %s: make a key with -create-access-key, or name another keychain with -access-keychain", path))
 	}
 	if err != nil {
-		return fail(in, keychainError(path, err))
+		return fail(in, fileError("keychain", path, err))
 	}
-	for _, id := range ids {
-		if _, err := fmt.Fprintln(in.stdout, id); err != nil {
+	return printLines(in, ids)
+}
+
+// printLines writes each text on a line of its own.
+func printLines(in surroundings, texts []string) int {
+	for _, text := range texts {
+		if _, err := fmt.Fprintln(in.stdout, text); err != nil {
 			return fail(in, fmt.Errorf("cannot write: %w", err))
 		}
 	}
@@ -50,18 +55,18 @@ func removeKey(in surroundings, path, id string) int {
 	case errors.Is(err, keychain.ErrUnknownID), errors.Is(err, fs.ErrNotExist):
 		return fail(in, fmt.Errorf("there is no access key %s in the keychain %s: -list-access-keys shows those that are", id, path))
 	case err != nil:
-		return fail(in, keychainError(path, err))
+		return fail(in, fileError("keychain", path, err))
 	}
 	fmt.Fprintf(in.stdout, "Removed the access key %s from the keychain %s.\n", id, path)
 	return exitOK
 }
 
-// keychainError names the keychain where the error is about a file that a user
-// may never have heard of: the lock, or a folder above.
-func keychainError(path string, err error) error {
+// fileError names the keychain or users file where the error is about a file
+// that a user may never have heard of: the lock, or a folder above.
+func fileError(file, path string, err error) error {
 	p, ok := errors.AsType[*fs.PathError](err)
 	if !ok || p.Path == path {
 		return err
 	}
-	return fmt.Errorf("keychain %s: %w", path, err)
+	return fmt.Errorf("%s %s: %w", file, path, err)
 }

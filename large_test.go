@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -135,18 +134,12 @@ type program struct {
 	dir  string
 }
 
-// startProgram builds wavegate and starts it with the access key id:secret, on
+// startProgram starts wavegate with the access key id:secret, on
 // a free port, in a folder of its own. It is stopped at the end of the test.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, dir: t.TempDir()}
-	binary := filepath.Join(p.dir, "wavegate")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	p.cmd = exec.Command(binary, append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(shipped.path(t), append([]string{"-listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Dir = p.dir
 	p.cmd.Env = []string{"HOME=" + p.dir, "WAVEGATE_ACCESS_KEY_ID=id", "WAVEGATE_ACCESS_KEY_SECRET=secret"}
 	log, err := p.cmd.StderrPipe()

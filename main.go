@@ -1,4 +1,4 @@
-// Wavegate puts access keys, TLS and routing in front of any HTTP app.
+// Wavegate puts sign-in, access keys, TLS and routing in front of any HTTP app.
 //
 //	wavegate --upstream http://127.0.0.1:3000
 //
@@ -18,20 +18,26 @@
 //
 //	.env             settings, KEY=value; another file with -conf
 //	.wave-keychain   access keys, ID:bcrypt-hash; another file with -access-keychain
-//	./data           the master secret and the certificates made here (-data-dir)
+//	.wave-users      users who sign in here, NAME:bcrypt-hash; another file with --users-file
+//	./data           the master secret, the certificates made here and, in wavegate.db,
+//	                 the sessions (-data-dir; --store keeps sessions elsewhere)
 //	./www            files served at the base URL, where the folder exists (-web-dir)
 //
 // # Signals
 //
 //	SIGTERM, SIGINT  stop: finish the requests under way, then exit 0; a second one kills
-//	SIGHUP           read keychain, policy, headers file and certificates again
+//	SIGHUP           read keychain, users file, policy, headers file and certificates again
 //
 // # Endpoints
 //
 // Below the base URL: /_health/live and /_health/ready for monitors,
 // /_auth/verify and /_auth/forward for other proxies that ask who may pass, and
-// the JWKS that proves the Wave-Assertion header. Everything else belongs to the
-// guarded apps.
+// the JWKS that proves the Wave-Assertion header. With a provider (-oidc-*, or
+// the policy's) or a users file, people sign in at /_auth/login, come back from
+// the provider to /_auth/callback, see their sessions at /_auth/account and leave
+// at /_auth/logout; programs ask /_auth/userinfo, /_auth/token and
+// /_auth/refresh, and the provider reports at /_auth/backchannel-logout who
+// signed out there. Everything else belongs to the guarded apps.
 //
 // # Exit codes
 //
@@ -71,7 +77,8 @@ const (
 // A surroundings is what the process was given: the rest of the program sees
 // nothing else of it, so that a test can hand in its own.
 type surroundings struct {
-	env    []string // KEY=value, as os.Environ returns it
+	env    []string  // KEY=value, as os.Environ returns it
+	stdin  io.Reader // a password is read from it, nothing else; nil is empty
 	stdout io.Writer
 	stderr io.Writer
 	reload <-chan os.Signal // asks a running server to read its files again
@@ -87,6 +94,7 @@ func main() {
 	signal.Notify(reload, syscall.SIGHUP)
 	os.Exit(run(ctx, os.Args[1:], surroundings{
 		env:    os.Environ(),
+		stdin:  os.Stdin,
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 		reload: reload,
@@ -122,16 +130,22 @@ func run(ctx context.Context, args []string, in surroundings) (code int) {
 
 // do carries out the command that the settings name; without one it serves.
 func (s *settings) do(ctx context.Context, in surroundings) int {
-	path := s.server.Keychain.Path
+	keys, users := s.server.Keychain.Path, s.server.Users.Path
 	switch {
 	case s.printConfig:
 		return exitOK
 	case s.createKey:
-		return createKey(in, path)
+		return createKey(in, keys)
 	case s.listKeys:
-		return listKeys(in, path)
+		return listKeys(in, keys)
 	case s.removeKey != "":
-		return removeKey(in, path, s.removeKey)
+		return removeKey(in, keys, s.removeKey)
+	case s.createUser != "":
+		return s.addUser(ctx, in)
+	case s.listUsers:
+		return listUsers(in, users)
+	case s.removeUser != "":
+		return removeUser(in, users, s.removeUser)
 	}
 	if err := s.findWebDir(); err != nil {
 		return fail(in, err)

@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"wavegate": main})
+	testscript.Main(tests{m}, map[string]func(){"wavegate": main})
 }
 
 // TestScripts drives the program as a user would: one script a surface.

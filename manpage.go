@@ -14,7 +14,7 @@ const manHead = `.Dd %s
 .Os
 .Sh NAME
 .Nm wavegate
-.Nd access keys, TLS and routing in front of any HTTP app
+.Nd sign-in, access keys, TLS and routing in front of any HTTP app
 .Sh SYNOPSIS
 .Nm wavegate
 .Fl Fl upstream Ar URL
@@ -23,11 +23,16 @@ const manHead = `.Dd %s
 .Fl Fl demo
 .Nm wavegate
 .Fl Fl create-access-key | Fl Fl list-access-keys | Fl Fl remove-access-key Ar ID
+.Nm wavegate
+.Fl Fl create-user Ar NAME Op Fl Fl generate
+.Nm wavegate
+.Fl Fl list-users | Fl Fl remove-user Ar NAME
 .Sh DESCRIPTION
 .Nm
 is a gate for HTTP apps.
-It asks every caller for an access key, decides by a policy what the caller may
-do, and passes the request on to the app with headers that say who it is from.
+It asks programs for an access key and lets people sign in, at an OpenID Connect
+provider or with a password, decides by a policy what they may do, and passes
+requests on to the app with headers that say who they are from.
 It can serve TLS, and it can answer other proxies that ask who may pass.
 .Pp
 Flags may be written with one dash or two.
@@ -50,8 +55,12 @@ A variable that is set to nothing counts as not set.
 settings, one KEY=value a line, with the keys of the environment.
 .It Pa .wave-keychain
 access keys, one ID:bcrypt-hash a line.
+.It Pa .wave-users
+users who sign in here, one NAME:bcrypt-hash a line.
 .It Pa ./data
-the master secret and the certificates made here.
+the master secret, the certificates made here and, in
+.Pa wavegate.db ,
+the sessions.
 .It Pa ./www
 files served at the base URL, where the folder exists.
 .El
@@ -60,7 +69,7 @@ files served at the base URL, where the folder exists.
 .It Dv SIGTERM , Dv SIGINT
 finish the requests under way, then exit; a second one kills.
 .It Dv SIGHUP
-read keychain, policy, headers file and certificates again.
+read keychain, users file, policy, headers file and certificates again.
 .El
 .Sh EXIT STATUS
 .Bl -tag -width Ds

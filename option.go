@@ -44,6 +44,8 @@ type option struct {
 	mayBeEmpty  bool // an empty value means something
 	emptyIsNone bool // an empty flag counts as not given, as with waved
 
+	hides string // said instead of showing the word behind the value, which may be a secret
+
 	set func(*settings, []string) error // takes over the values; nil where there is nothing to take
 }
 
@@ -70,7 +72,7 @@ func groupTitles() []string {
 		accessKeys: "Access keys",
 		transport:  "TLS",
 		traffic:    "Requests and headers",
-		signIn:     "Sign-in (read and checked, but not served by this version)",
+		signIn:     "Sign-in with a browser",
 		running:    "Running",
 	}
 }

@@ -36,6 +36,9 @@ func TestTableIsWhole(t *testing.T) {
 		if o.set == nil && !o.ask && o.name != "conf" {
 			t.Errorf("--%s goes nowhere", o.name)
 		}
+		if o.secret && o.hides == "" {
+			t.Errorf("--%s: a word behind the secret would be shown", o.name)
+		}
 		if (o.kind == choice) != (len(o.choices) > 0) {
 			t.Errorf("--%s: choices %v for kind %v", o.name, o.choices, o.kind)
 		}
@@ -67,10 +70,15 @@ func TestContractFlags(t *testing.T) {
 			t.Errorf("-%s does not answer to its H2O_WAVE_ name", name)
 		}
 	}
+	if def := options().find("users-file").def; def != ".wave-users" {
+		t.Errorf("--users-file: default %q", def)
+	}
 	for _, name := range []string{
 		"upstream", "policy", "public-url", "secret-file", "trusted-proxies", "require-https", "tls-self-signed", "tls-acme-domains", "tls-acme-email",
 		"tls-acme-directory-url", "tls-acme-ca-file", "tls-client-ca-file", "http-redirect-listen", "metrics-listen", "log-format", "log-level", "demo",
 		"check", "print-config", "completion", "man-page",
+		"store", "admins", "users-file", "create-user", "list-users", "remove-user", "generate",
+		"oidc-username-claim", "oidc-groups-claim", "oidc-email-domains",
 	} {
 		if options().find(name) == nil {
 			t.Errorf("--%s is missing", name)
@@ -179,6 +187,14 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{"-oidc-provider-url", "http://me:" + canary + "@%zz"},
 		{"-allowed-origins", "http://me:" + canary + "@a"},
 		{"-listen", "http://me:" + canary + "@a"},
+		{"--store", "postgres://me:" + canary + "@127.0.0.1:1/db?connect_timeout=1"},
+		{"--store", "postgres://127.0.0.1:1/db?user=me&connect_timeout=1&password=" + canary},
+		{"--store", "postgres://me:" + canary + "@%zz"},
+		{"--store", "host=127.0.0.1 password=" + canary},
+		{"--stor", "postgres://me:" + canary + "@127.0.0.1/db"},
+		{"-oidc-post-logout-redirect-url", "http://me:" + canary + "@%zz"},
+		{"-oidc-redirect-url", "http://me:" + canary + "@a"},
+		{"--create-user", "jane", canary},
 		{"http://me:" + canary + "@a"},
 	}
 	envs := [][]string{nil, {"H2O_WAVE_ACCESS_KEY_SECRET=" + canary}, {"WAVEGATE_OIDC_CLIENT_SECRET=" + canary}, {"WAVEGATE_ACCESS_KEY_SECERT=" + canary}}

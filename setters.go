@@ -91,7 +91,9 @@ func toSize(at func(*settings) *int64) setter {
 func toDuration(at func(*settings) *time.Duration) setter {
 	return func(s *settings, values []string) error {
 		d, err := parseDuration(last(values))
-		*at(s) = d
+		if err == nil {
+			*at(s) = d
+		}
 		return err
 	}
 }
@@ -123,6 +125,28 @@ func every(check func(string) error, at func(*settings) *[]string) setter {
 		*at(s) = commas(values)
 		return checkAll(*at(s), check)
 	}
+}
+
+// toDomains reads --oidc-email-domains. A list without an entry would let
+// everybody in.
+func toDomains(s *settings, values []string) error {
+	var errs []error
+	for _, v := range commas(values) {
+		domain, err := policy.ParseEmailDomain(v)
+		errs = append(errs, err)
+		s.server.SignIn.EmailDomains = append(s.server.SignIn.EmailDomains, domain)
+	}
+	if len(errs) == 0 {
+		return errors.New("no domain is named: write for example example.com, or leave it out")
+	}
+	return errors.Join(errs...)
+}
+
+// toAdmins reads --admins.
+func toAdmins(s *settings, values []string) error {
+	s.server.Admins = commas(values)
+	_, err := policy.NewAdmins(s.server.Admins)
+	return err
 }
 
 func toOrigins(at func(*settings) *[]string) setter { return every(checkOrigin, at) }

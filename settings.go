@@ -7,38 +7,29 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
-	"time"
 
+	"wavegate/keychain"
 	"wavegate/server"
 )
 
 // settings is what the options add up to.
 type settings struct {
 	server server.Config
-	oidc   oidcSettings
 	debug  bool
 
 	createKey   bool
 	listKeys    bool
 	removeKey   string // ID, or ""
+	createUser  string // name, or ""
+	generate    bool   // with createUser: a password is made
+	listUsers   bool
+	removeUser  string // name, or ""
 	check       bool
 	printConfig bool
 
 	webDirGiven bool     // the folder was asked for, so it must exist
 	warnings    []string // what the operator should know before the server starts
-}
-
-// oidcSettings are the settings of browser sign-in, which this version reads
-// and checks but does not serve.
-type oidcSettings struct {
-	providerURL, redirectURL             string
-	clientID, clientSecret               string
-	endSessionURL, postLogoutRedirectURL string
-	scopes, authURLParams                []string // params as "key:value"
-	skipLogin, noTLSVerify               bool
-	sessionExpiry, inactivity            time.Duration
 }
 
 // settings makes the settings of the resolution, with everything that is wrong
@@ -51,7 +42,10 @@ func (r *resolution) settings() (*settings, []error) {
 	if len(commands) > 1 {
 		r.problem("%s: one command at a time", strings.Join(commands, " and "))
 	}
-	if !s.isKeyCommand() {
+	if generate := r.get("generate"); s.generate && !r.given("create-user") {
+		r.problem("%s goes with --create-user alone", generate.where)
+	}
+	if !s.isFileCommand() {
 		r.checkServer(s)
 	}
 	return s, r.problems
@@ -74,17 +68,23 @@ func isOn(text string) bool {
 	return err == nil && on
 }
 
-// isKeyCommand reports whether the command needs the keychain alone, so that
-// what a server would need is no matter.
-func (s *settings) isKeyCommand() bool { return s.createKey || s.listKeys || s.removeKey != "" }
+// isFileCommand reports whether the command needs keychain or users file alone,
+// so that what a server would need is no matter.
+func (s *settings) isFileCommand() bool {
+	return s.createKey || s.listKeys || s.removeKey != "" || s.createUser != "" || s.listUsers || s.removeUser != ""
+}
 
 // complete fills in what follows from whether and where something was set.
 func (r *resolution) complete(s *settings) {
 	c := &s.server
 	c.Version = version
 	c.Keychain.Required = r.given("access-keychain")
+	c.Users.Kind, c.Users.Required = keychain.LocalUsers, r.given("users-file")
 	if !r.given("access-key-id") && !r.given("access-key-secret") {
 		c.Keychain.ID, c.Keychain.Secret = "", "" // the published pair is the keychain's business
+	}
+	if !r.given("session-inactivity-timeout") {
+		c.SignIn.Idle = min(c.SignIn.Idle, c.SignIn.Lifetime) // the default follows
 	}
 	s.webDirGiven = r.given("web-dir")
 	c.WebDirGives = !s.webDirGiven
@@ -118,43 +118,6 @@ func (r *resolution) checkPair(s *settings) {
 	}
 	r.problem("%s needs --%s too: an access key is a pair", there.where, missing.option.name)
 	s.server.Keychain.ID, s.server.Keychain.Secret = "", ""
-}
-
-// checkSignIn refuses sign-in that is half configured. Whole, it is only
-// remarked on, because this version does not serve it.
-func (r *resolution) checkSignIn(s *settings) {
-	var missing []string
-	for _, name := range []string{"oidc-provider-url", "oidc-redirect-url", "oidc-client-id", "oidc-client-secret"} {
-		if !r.given(name) {
-			missing = append(missing, "--"+name)
-		}
-	}
-	asked := slices.IndexFunc(r.values, func(v *value) bool {
-		return strings.HasPrefix(v.option.name, "oidc-") && v.given() && !v.saysDefault()
-	})
-	switch {
-	case asked < 0:
-	case len(missing) > 0:
-		r.problem("%s: sign-in is configured by half: %s missing", r.values[asked].where, isOrAre(missing))
-	default:
-		s.warnings = append(s.warnings, "this version does not serve browser sign-in yet: every guarded route needs an access key")
-	}
-}
-
-// saysDefault reports whether the value is the one that counts where nobody
-// says anything, so that spelling it out asks for nothing.
-func (v *value) saysDefault() bool {
-	if v.option.kind == toggle {
-		return !isOn(last(v.texts))
-	}
-	return slices.Equal(commas(v.texts), commas([]string{v.option.def}))
-}
-
-func isOrAre(names []string) string {
-	if len(names) == 1 {
-		return names[0] + " is"
-	}
-	return strings.Join(names, ", ") + " are"
 }
 
 // nameRetired puts the flags that are taken but mean nothing into one remark.

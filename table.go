@@ -1,10 +1,9 @@
 package main
 
-import (
-	"time"
+import "wavegate/keychain"
 
-	"wavegate/keychain"
-)
+// behindSecret is what the flags of secrets say about a word behind the secret.
+const behindSecret = "the word behind the secret belongs to no flag (it is not shown): a value with blanks needs quotes"
 
 // options returns the table of everything that can be set.
 func options() table {
@@ -37,6 +36,30 @@ func commandOptions() table {
 			usage: "remove an access key from the keychain",
 			more:  "A running server stops accepting it within two seconds.",
 			set:   toText(func(s *settings) *string { return &s.removeKey }),
+		},
+		{
+			name: "create-user", kind: single, arg: "NAME", group: commands, command: true, aka: "add-user new-user adduser useradd",
+			hides: "the word behind the user name belongs to no flag (it is not shown): the password is asked for, and a name with blanks needs quotes",
+			usage: "add a user to the users file, who signs in with a password",
+			more:  "The password is asked for twice. Where standard input is no terminal it is one line of that.",
+			set:   checked(keychain.CheckName, func(s *settings) *string { return &s.createUser }),
+		},
+		{
+			name: "generate", kind: toggle, group: commands,
+			usage: "with --create-user: make the password and print it",
+			more:  "It is shown this once.",
+			set:   toBool(func(s *settings) *bool { return &s.generate }),
+		},
+		{
+			name: "list-users", kind: toggle, group: commands, command: true,
+			usage: "print the names of the users file",
+			set:   toBool(func(s *settings) *bool { return &s.listUsers }),
+		},
+		{
+			name: "remove-user", kind: single, arg: "NAME", group: commands, command: true, aka: "delete-user deluser userdel",
+			usage: "remove a user from the users file",
+			more:  "On a running server their sessions end within two seconds.",
+			set:   toText(func(s *settings) *string { return &s.removeUser }),
 		},
 		{
 			name: "check", kind: toggle, group: commands, command: true, aka: "validate test dry-run",
@@ -156,7 +179,7 @@ func guardOptions() table {
 			set:   toText(func(s *settings) *string { return &s.server.Keychain.ID }),
 		},
 		{
-			name: "access-key-secret", kind: single, arg: "SECRET", def: keychain.DefaultSecret, group: accessKeys, waved: true, secret: true, aka: "key-secret",
+			name: "access-key-secret", kind: single, arg: "SECRET", def: keychain.DefaultSecret, group: accessKeys, waved: true, secret: true, hides: behindSecret, aka: "key-secret",
 			usage: "secret of that access key",
 			more:  "Better set in the environment or the file: others on this machine can read command lines.",
 			set:   toText(func(s *settings) *string { return &s.server.Keychain.Secret }),
@@ -243,71 +266,6 @@ func trafficOptions() table {
 	}
 }
 
-func signInOptions() table {
-	return table{
-		{
-			name: "oidc-provider-url", kind: single, arg: "URL", group: signIn, waved: true, emptyIsNone: true,
-			usage: "OpenID Connect provider",
-			set:   toURL(func(s *settings) *string { return &s.oidc.providerURL }),
-		},
-		{
-			name: "oidc-redirect-url", kind: single, arg: "URL", group: signIn, waved: true, emptyIsNone: true,
-			usage: "this server's callback address",
-			set:   toURL(func(s *settings) *string { return &s.oidc.redirectURL }),
-		},
-		{
-			name: "oidc-client-id", kind: single, arg: "ID", group: signIn, waved: true, emptyIsNone: true,
-			usage: "client ID at the provider",
-			set:   toText(func(s *settings) *string { return &s.oidc.clientID }),
-		},
-		{
-			name: "oidc-client-secret", kind: single, arg: "SECRET", group: signIn, waved: true, emptyIsNone: true, secret: true,
-			usage: "client secret at the provider",
-			set:   toText(func(s *settings) *string { return &s.oidc.clientSecret }),
-		},
-		{
-			name: "oidc-end-session-url", kind: single, arg: "URL", group: signIn, waved: true, emptyIsNone: true,
-			usage: "the provider's logout address",
-			set:   toURL(func(s *settings) *string { return &s.oidc.endSessionURL }),
-		},
-		{
-			name: "oidc-post-logout-redirect-url", kind: single, arg: "URL", group: signIn, waved: true, emptyIsNone: true,
-			usage: "where the provider sends browsers after logout",
-			set:   toURL(func(s *settings) *string { return &s.oidc.postLogoutRedirectURL }),
-		},
-		{
-			name: "oidc-scopes", kind: list, arg: "SCOPE,...", def: "openid,profile", group: signIn, waved: true, emptyIsNone: true,
-			usage: "scopes asked for",
-			set:   toList(func(s *settings) *[]string { return &s.oidc.scopes }),
-		},
-		{
-			name: "oidc-auth-url-params", kind: list, arg: "KEY:VALUE,...", group: signIn, waved: true, emptyIsNone: true,
-			usage: "further parameters of the authorization request",
-			set:   toPairs(func(s *settings) *[]string { return &s.oidc.authURLParams }),
-		},
-		{
-			name: "oidc-skip-login", kind: toggle, group: signIn, waved: true,
-			usage: "go to the provider without a page in between",
-			set:   toBool(func(s *settings) *bool { return &s.oidc.skipLogin }),
-		},
-		{
-			name: "session-expiry", kind: single, arg: "DURATION", def: "720h", group: signIn, waved: true,
-			usage: "how long a session lasts at most, such as 12h",
-			set:   toDuration(func(s *settings) *time.Duration { return &s.oidc.sessionExpiry }),
-		},
-		{
-			name: "session-inactivity-timeout", kind: single, arg: "DURATION", def: "30m", group: signIn, waved: true,
-			usage: "how long a session lasts without a request",
-			set:   toDuration(func(s *settings) *time.Duration { return &s.oidc.inactivity }),
-		},
-		{
-			name: "no-tls-verify", kind: toggle, group: signIn, waved: true, aka: "insecure insecure-skip-verify",
-			usage: "do not verify the provider's certificate (never in production)",
-			set:   toBool(func(s *settings) *bool { return &s.oidc.noTLSVerify }),
-		},
-	}
-}
-
 func runOptions() table {
 	return table{
 		{
@@ -317,8 +275,14 @@ func runOptions() table {
 		},
 		{
 			name: "data-dir", kind: dir, arg: "DIR", def: "./data", group: running, waved: true,
-			usage: "folder of secrets and certificates; made when needed",
+			usage: "folder of secrets, certificates and sessions; made when needed",
 			set:   toText(func(s *settings) *string { return &s.server.DataDir }),
+		},
+		{
+			name: "store", kind: single, arg: "URL", group: running, aka: "database database-url db dsn",
+			usage: "where sessions are kept",
+			more:  "sqlite:FILE, or postgres://USER@HOST/NAME for several servers with the same sessions. By default the file wavegate.db in the data folder. A password in it is masked; better set it in the environment.",
+			set:   toText(func(s *settings) *string { return &s.server.Store }),
 		},
 		{
 			name: "secret-file", kind: file, arg: "FILE", group: running, aka: "master-secret",

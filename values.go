@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +82,21 @@ func checkURL(v string) error {
 	return nil
 }
 
+// checkTarget looks at an absolute URL or a path of this server.
+func checkTarget(v string) error {
+	if !strings.HasPrefix(v, "/") {
+		if checkURL(v) != nil {
+			return fmt.Errorf("%q is neither a URL nor a path: write for example https://www.example.com/ or /goodbye", redact(v))
+		}
+		return nil
+	}
+	odd := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' || r == '#' }
+	if strings.HasPrefix(v, "//") || strings.ContainsFunc(v, odd) {
+		return fmt.Errorf("%q is no plain path: write for example /goodbye", redact(v))
+	}
+	return nil
+}
+
 // checkOrigin looks at an entry of --allowed-origins.
 func checkOrigin(v string) error {
 	if v == "*" {
@@ -140,8 +156,13 @@ func parseBasePath(v string) (string, error) {
 	return base + "/", nil
 }
 
-// redact hides user and password of every URL in v.
+// passwordParam is a password among the parameters of a URL.
+var passwordParam = regexp.MustCompile(`(?i)((?:^|[?&\s])(?:ssl)?password\s*=\s*)('[^']*'|[^&\s]*)`)
+
+// redact hides user and password of every URL in v, and passwords among its
+// parameters.
 func redact(v string) string {
+	v = passwordParam.ReplaceAllString(v, "${1}"+masked)
 	start := strings.Index(v, "://")
 	end := strings.LastIndex(v, "@")
 	if start < 0 || end < start {

@@ -64,6 +64,14 @@ func TestCheckers(t *testing.T) {
 			[]string{"*", "http://foo.com", "https://foo.com:8443"},
 			map[string]string{"foo.com": "not an origin", "https://foo.com/": "not an origin", "https://foo.com/a": "not an origin", "https://me:hunter2@foo.com": "not an origin"},
 		},
+		{
+			"target", checkTarget,
+			[]string{"/", "/goodbye?a=b", "https://www.example.com/", "http://localhost:10101/"},
+			map[string]string{
+				"goodbye": "neither a URL nor a path", "//evil.example": "no plain path", `/\evil.example`: "no plain path", "/a#b": "no plain path",
+				"/a\tb": "no plain path", "javascript:alert(1)": "neither", "https://me:hunter2@a": "neither", "/ä": "no plain path",
+			},
+		},
 		{"pair", checkPair, []string{"a:b", "a:b:c"}, map[string]string{"a": "KEY:VALUE", ":b": "KEY:VALUE", "a:": "KEY:VALUE"}},
 	}
 	for _, tt := range tests {
@@ -106,6 +114,11 @@ func TestRedactHidesUserAndPassword(t *testing.T) {
 		"/docs/@./files":                        "/docs/@./files",
 		"https://me:hun/ter2@a":                 "https://********@a",
 		"plain":                                 "plain",
+		"postgres://me:hunter2@db/x?a=b":        "postgres://********@db/x?a=b",
+		"postgres://db/x?password=hun&a=b":      "postgres://db/x?password=********&a=b",
+		"postgres://db/x?a=b&SSLPassword=hun":   "postgres://db/x?a=b&SSLPassword=********",
+		"host=db password='hun ter' user=me":    "host=db password=******** user=me",
+		"/reset?forgot_password=yes":            "/reset?forgot_password=yes",
 		"@://":                                  "@://",
 		"http://a.example/?next=someone@b.test": "http://********@b.test",
 	} {
@@ -117,7 +130,7 @@ func TestRedactHidesUserAndPassword(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{
-		"lisen": "listen", "port": "listen", "p": "listen", "v": "version", "tls-cert": "tls-cert-file", "cert-file": "tls-cert-file",
+		"lisen": "listen", "add-user": "create-user", "user-file": "users-file", "database": "store", "admin": "admins", "lst-users": "list-users", "port": "listen", "p": "listen", "v": "version", "tls-cert": "tls-cert-file", "cert-file": "tls-cert-file",
 		"key-file": "access-keychain", "Policy": "policy", "upstreams": "upstream", "access_key_id": "access-key-id", "acces-keychian": "access-keychain",
 		"foo": "", "zzzzzz": "", "x": "",
 	} {

@@ -8,7 +8,7 @@ local url = os.getenv("WAVEGATE_FORWARD") or "http://127.0.0.1:10101/_auth/forwa
 -- tells a browser's navigation and a WebSocket handshake from other requests.
 local ask = {
   "authorization", "x-api-key", "cookie", "accept", "origin", "user-agent",
-  "sec-fetch-mode", "traceparent", "upgrade", "sec-websocket-key", "sec-websocket-version",
+  "sec-fetch-mode", "x-requested-with", "traceparent", "upgrade", "sec-websocket-key", "sec-websocket-version",
 }
 
 -- What the app is told.

@@ -14,6 +14,7 @@ import (
 	"wavegate/server/identity"
 	"wavegate/server/limit"
 	"wavegate/server/policy"
+	"wavegate/server/token"
 )
 
 // A state is what requests are decided by: the policy, and the principals that
@@ -30,6 +31,10 @@ var (
 	errNoCredential = fault.New(http.StatusUnauthorized, "credential_required",
 		"This address needs a credential. Send an access key with HTTP Basic authentication.").
 		WithHeader("WWW-Authenticate", basicChallenge)
+	// errNoKey is apart from errNoCredential because no sign-in opens such a route.
+	errNoKey = fault.New(http.StatusUnauthorized, "key_required",
+		"This address is for keys. Send an access key with HTTP Basic authentication.").
+		WithHeader("WWW-Authenticate", basicChallenge)
 	errWrongAccessKey = fault.New(http.StatusUnauthorized, "invalid_access_key",
 		"The access key ID or its secret is wrong.").
 		WithHeader("WWW-Authenticate", basicChallenge)
@@ -42,9 +47,16 @@ var (
 		"Too many credentials are being checked right now. Try again in a moment.")
 )
 
-// authenticate is the one place that decides who asks. It returns nil for a
-// request without a credential, and an error for a wrong one.
-func (s *Server) authenticate(ex *exchange, h http.Header, st *state) (*identity.Principal, error) {
+// authenticate is the one place that decides who asks a route of that access. It
+// returns nil for a request without a credential, and an error for a wrong one.
+//
+// A browser's session comes first, unless a key of ours stands beside it. A
+// session that has ended leaves nobody: what else the browser sends then is
+// between its page and the app, and is no guess at a key.
+func (s *Server) authenticate(ex *exchange, h http.Header, st *state, access policy.Access) (*identity.Principal, error) {
+	if cookie := s.useSession(ex, h, access); cookie != "" {
+		return s.bySession(ex, cookie, st)
+	}
 	c, err := readCredential(h)
 	if err != nil || c.kind == credentialNone {
 		return nil, err
@@ -54,54 +66,85 @@ func (s *Server) authenticate(ex *exchange, h http.Header, st *state) (*identity
 		return nil, errLockedOut.RetryAfter(wait)
 	}
 	if c.kind == credentialBearer {
-		s.wrong(ex, c)
-		return nil, errWrongAPIKey
+		return s.authenticateBearer(ex, c, st)
 	}
 	return s.authenticateBasic(ex, h, c, st)
 }
 
+func (s *Server) authenticateBearer(ex *exchange, c credential, st *state) (*identity.Principal, error) {
+	if s.signIn != nil && s.signIn.sessions != nil && token.LooksLike(c.secret) {
+		who, err := s.byToken(ex, c.secret, st)
+		if err == nil || fault.From(err).Code != errWrongToken.Code {
+			return who, err
+		}
+		s.countWrong(ex, "token", "", false)
+		return nil, err
+	}
+	s.countWrong(ex, c.kind.String(), "", false)
+	return nil, errWrongAPIKey
+}
+
 func (s *Server) authenticateBasic(ex *exchange, h http.Header, c credential, st *state) (*identity.Principal, error) {
+	key, err := s.verifyPair(ex, pair{
+		in: s.keychain, kind: c.kind.String(), account: c.id, id: c.id, secret: c.secret,
+		accept: func(key *keychain.Key) bool { return !key.Published || isDirectLoopback(ex, h) },
+	})
+	if errors.Is(err, keychain.ErrRefused) {
+		return nil, errWrongAccessKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.accepted.Inc()
+	return s.principal(st, key), nil
+}
+
+// A pair is an ID and a secret to check: an access key, or the name and password
+// of a local user.
+type pair struct {
+	in         *keychain.Keychain
+	kind       string // for metrics
+	account    string // what lockouts call it
+	id, secret string
+	accept     func(*keychain.Key) bool // nil accepts every right pair
+}
+
+// verifyPair checks a pair and counts the outcome. The error is
+// keychain.ErrRefused for a wrong one, otherwise an answer.
+func (s *Server) verifyPair(ex *exchange, p pair) (*keychain.Key, error) {
 	begun := 0
-	key, err := s.keychain.Verify(ex.ctx, c.id, c.secret, func() error {
+	key, err := p.in.Verify(ex.ctx, p.id, p.secret, func() error {
 		// Asked again right before the expensive check: guesses that waited
 		// while others of their kind failed are not checked at all.
-		if wait := s.lockouts.Begin(time.Now(), ex.ClientIP, c.id); wait > 0 {
+		if wait := s.lockouts.Begin(time.Now(), ex.ClientIP, p.account); wait > 0 {
 			return errLockedOut.RetryAfter(wait)
 		}
 		begun++
 		return nil
 	})
 	for range begun {
-		defer s.lockouts.End(ex.ClientIP, c.id)
+		defer s.lockouts.End(ex.ClientIP, p.account)
 	}
-	if err == nil && key.Published && !isDirectLoopback(ex, h) {
+	if err == nil && p.accept != nil && !p.accept(key) {
 		err = keychain.ErrRefused
 	}
-	if err != nil {
-		return nil, s.refuseBasic(ex, c, err)
-	}
-	s.lockouts.Succeeded(ex.start, ex.ClientIP, c.id)
-	s.metrics.accepted.Inc()
-	return s.principal(st, key), nil
-}
-
-func (s *Server) refuseBasic(ex *exchange, c credential, err error) error {
 	switch {
+	case err == nil:
+		s.lockouts.Succeeded(ex.start, ex.ClientIP, p.account)
+		return key, nil
 	case errors.Is(err, keychain.ErrRefused):
-		s.wrong(ex, c)
-		return errWrongAccessKey
+		s.countWrong(ex, p.kind, p.account, p.in.Has(p.id))
 	case errors.Is(err, keychain.ErrBusy), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		s.metrics.auths.WithLabelValues("access-key", "busy").Inc()
-		return errChecksBusy.RetryAfter(time.Second).Because(err)
+		s.metrics.auths.WithLabelValues(p.kind, "busy").Inc()
+		return nil, errChecksBusy.RetryAfter(time.Second).Because(err)
 	}
-	return err
+	return nil, err
 }
 
-// wrong counts a wrong credential against its key and its source.
-func (s *Server) wrong(ex *exchange, c credential) {
-	s.metrics.auths.WithLabelValues(c.kind.String(), "wrong").Inc()
-	known := c.kind == credentialBasic && s.keychain.Has(c.id)
-	for _, lock := range s.lockouts.Failed(time.Now(), ex.ClientIP, c.id, known) {
+// countWrong counts a wrong credential against its account and its source.
+func (s *Server) countWrong(ex *exchange, kind, account string, known bool) {
+	s.metrics.auths.WithLabelValues(kind, "wrong").Inc()
+	for _, lock := range s.lockouts.Failed(time.Now(), ex.ClientIP, account, known) {
 		subject := lock.Subject
 		if lock.Kind == limit.KindKey && !known {
 			subject = "unknown ID" // what a stranger typed there may be a secret

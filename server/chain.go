@@ -106,6 +106,9 @@ func (s *Server) resolve(ex *exchange, r *http.Request) error {
 	if r.Method == http.MethodConnect || r.URL.Path == "*" {
 		return fault.New(http.StatusBadRequest, "invalid_request", "This server is not a forward proxy: ask for a path.")
 	}
+	if tooLargeHeader(r.Header) {
+		return errHeaderTooLarge
+	}
 	ip, scheme, hostPort, trusted, err := s.forwarding.Resolve(r.RemoteAddr, r.TLS != nil, r.Host, r.Header)
 	if err != nil {
 		return err
@@ -116,6 +119,21 @@ func (s *Server) resolve(ex *exchange, r *http.Request) error {
 	}
 	ex.ClientIP, ex.Scheme, ex.HostPort, ex.Host, ex.Forwarded = ip, scheme, hostPort, host, trusted
 	return nil
+}
+
+var errHeaderTooLarge = fault.New(http.StatusRequestHeaderFieldsTooLarge, "header_too_large",
+	"The request's headers are larger than 64 KB. In a browser, delete the cookies of this site and try again.")
+
+// tooLargeHeader reports whether headers are larger than anybody needs: mostly
+// cookies that something keeps adding.
+func tooLargeHeader(h http.Header) bool {
+	size := 0
+	for name, values := range h {
+		for _, v := range values {
+			size += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return size > maxHeaderBytes
 }
 
 var errHTTPSRequired = fault.New(http.StatusForbidden, "https_required", "This server answers over https only. Use an https:// address.")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wavegate/keychain"
+	"wavegate/server/store"
 	"wavegate/tlsconf"
 )
 
@@ -47,12 +48,34 @@ type Config struct {
 	PrivateDirs []string // "path@dir", served to whoever is authenticated
 
 	Keychain keychain.Config
+	Users    keychain.Config // local users; a Path that is not there is none unless Required
+	Admins   []string        // who may see and end everybody's sessions: e-mail, subject or access-key ID
+	Store    string          // where sessions are kept: "" is SQLite in DataDir; see store.Config
+	SignIn   SignIn
 	TLS      tlsconf.Config // zero value: plain HTTP
 
 	LogFormat string    // "json" (default) or "text"
 	LogLevel  string    // "debug", "info" (default), "warn", "error"
 	Demo      bool      // guard the built-in sample app; Listen must be a loopback address
 	Announce  io.Writer // where the demo says where to click; nil says nothing
+}
+
+// SignIn are the settings of sign-in in the browser. The flags name one
+// provider; the policy may name more.
+type SignIn struct {
+	Issuer, ClientID, ClientSecret string // of the flags' provider; all "" for none
+	RedirectURL                    string // absolute, ends in "_auth/callback"
+	EndSessionURL                  string // "" is what the provider announces
+	PostLogoutRedirectURL          string // where a browser goes after signing out; "" is our own page
+	Scopes                         []string
+	AuthURLParams                  []string // "key:value"
+	UsernameClaim, GroupsClaim     string   // "" are the usual ones, see oidc.Config
+	EmailDomains                   []string // whose verified addresses may sign in; empty is everybody
+	SkipLogin                      bool     // no page of ours where there is one provider
+	NoTLSVerify                    bool     // of the provider's certificate
+
+	Lifetime time.Duration // of a session, at most; 0 is 720 h
+	Idle     time.Duration // of a session without a request; 0 is 30 min
 }
 
 // A SettingsError says what is wrong with what the operator wrote, be it in a
@@ -106,7 +129,33 @@ func (c Config) Validate() error {
 	if err := new(slog.Level).UnmarshalText([]byte(cmp.Or(c.LogLevel, "info"))); err != nil {
 		bad("--log-level %q: choose debug, info, warn or error", c.LogLevel)
 	}
-	return errors.Join(append(problems, c.Keychain.Validate(), c.TLS.Validate())...)
+	return errors.Join(append(problems, c.Keychain.Validate(), c.Users.Validate(), c.TLS.Validate(),
+		store.Config{URL: c.Store, Dir: c.DataDir}.Validate(), c.SignIn.validate())...)
+}
+
+// validate reports what is missing of a provider that was begun, and times that
+// would end every session at once.
+func (c SignIn) validate() error {
+	var problems, missing []error
+	given := false
+	for _, f := range []struct{ flag, value string }{
+		{"-oidc-provider-url", c.Issuer},
+		{"-oidc-client-id", c.ClientID},
+		{"-oidc-client-secret", c.ClientSecret},
+		{"-oidc-redirect-url", c.RedirectURL},
+	} {
+		given = given || f.value != ""
+		if f.value == "" {
+			missing = append(missing, fmt.Errorf("sign-in is configured by half: %s is missing", f.flag))
+		}
+	}
+	if given {
+		problems = append(problems, missing...)
+	}
+	if c.Lifetime < 0 || c.Idle < 0 {
+		problems = append(problems, errors.New("-session-expiry and -session-inactivity-timeout must not be negative"))
+	}
+	return errors.Join(problems...)
 }
 
 // validateAddress accepts "", "host:port", ":port" and "unix:/path".

@@ -16,37 +16,45 @@ import (
 
 	"wavegate/keychain"
 	"wavegate/server/demo"
+	"wavegate/server/session"
 )
 
-// The access keys of the demo. Their secrets are made anew at every start.
+// Who may use the demo. Secrets and password are made anew at every start.
 const (
 	demoKeyID    = "demo"
-	demoReaderID = "reader" // may only read, see the demo's policy
+	demoReaderID = "reader" // an access key that may only read, see the demo's policy
+	demoUser     = "demo"   // a local user, who has nothing to do with the access key
 )
 
 // A demoApp is what --demo guards: the sample app on a loopback port of its
-// own, the policy for it, and access keys that last as long as the process.
+// own, the policy for it, and a user, access keys and a store that last as long
+// as the process.
 type demoApp struct {
 	policy         []byte
-	secret, reader string // "" where the operator brought keys of their own
+	password       string // "" where the operator brought a way to sign in
+	secret, reader string // "" where the operator brought keys
 	curl           string // how the printed commands begin
 	out            io.Writer
 	server         *http.Server
 }
 
-// newDemo starts the sample app and points cfg at its keys; a dry one makes none.
+// newDemo starts the sample app and points cfg at what was made for it; a dry
+// one makes no files. Whatever the operator brought stays theirs.
 func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
-	d := &demoApp{out: cfg.Announce}
-	if !dry && !cfg.Keychain.Required && cfg.Keychain.ID == "" {
-		if err := d.makeKeys(cfg); err != nil {
-			return nil, fmt.Errorf("demo: %w", err)
-		}
-	}
-	d.curl = "curl"
+	d := &demoApp{out: cfg.Announce, curl: "curl"}
 	if cfg.TLS.SelfSigned {
 		d.curl = "curl -k"
 	}
-	app, err := demo.New(demo.Config{KeyID: demoKeyID, ReaderID: demoReaderID, JWKSPath: cfg.BaseURL + "oauth/jwks", JWKS: jwks, Curl: d.curl})
+	if !dry {
+		if err := d.makeFiles(cfg); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+	}
+	app, err := demo.New(demo.Config{
+		KeyID: demoKeyID, ReaderID: demoReaderID, Curl: d.curl,
+		JWKSPath: cfg.BaseURL + "oauth/jwks", JWKS: jwks,
+		AccountPath: cfg.BaseURL + accountPath[1:], LogoutPath: cfg.BaseURL + logoutPath[1:],
+	})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
@@ -54,24 +62,81 @@ func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	d.policy = demo.Policy("http://"+ln.Addr().String(), demoReaderID)
+	d.policy = demo.Policy(d.rules("http://" + ln.Addr().String()))
 	d.server = &http.Server{Handler: app, ReadHeaderTimeout: readHeaderTimeout}
 	go func() { _ = d.server.Serve(ln) }() // ends with close
 	return d, nil
 }
 
-// makeKeys writes a keychain for the demo alone.
-func (d *demoApp) makeKeys(cfg *Config) error {
-	path := filepath.Join(cfg.DataDir, "demo.wave-keychain")
+// rules say who may do what with the app at upstream.
+func (d *demoApp) rules(upstream string) demo.Rules {
+	r := demo.Rules{Upstream: upstream, Readers: []string{demoReaderID}}
+	if d.password != "" {
+		r.Editors = []string{session.Local + "|" + demoUser}
+	}
+	return r
+}
+
+// makeFiles makes what the operator did not bring.
+func (d *demoApp) makeFiles(cfg *Config) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if !cfg.Keychain.Required && cfg.Keychain.ID == "" {
+		if err := d.makeKeys(cfg); err != nil {
+			return err
+		}
+	}
+	if !cfg.Users.Required && cfg.SignIn.Issuer == "" {
+		if err := d.makeUser(cfg); err != nil {
+			return err
+		}
+	}
+	if cfg.Store == "" {
+		return makeDemoStore(cfg)
+	}
+	return nil
+}
+
+// makeKeys writes a keychain for the demo alone.
+func (d *demoApp) makeKeys(cfg *Config) error {
+	path := filepath.Join(cfg.DataDir, "demo.wave-keychain")
+	if err := removeFiles(path); err != nil {
 		return err
 	}
 	d.secret, d.reader = rand.Text(), rand.Text()
 	cfg.Keychain.Path, cfg.Keychain.Required = path, true
 	return errors.Join(keychain.Set(path, demoKeyID, d.secret), keychain.Set(path, demoReaderID, d.reader))
+}
+
+// makeUser writes a users file for the demo alone. The password is half of what
+// others get: it is typed by hand, and lockouts and the loopback stand before it.
+func (d *demoApp) makeUser(cfg *Config) error {
+	path := filepath.Join(cfg.DataDir, "demo.wave-users")
+	if err := removeFiles(path); err != nil {
+		return err
+	}
+	d.password = keychain.NewPassword()[:11] // two groups of five, some 50 bits
+	cfg.Users.Kind, cfg.Users.Path, cfg.Users.Required = keychain.LocalUsers, path, true
+	return keychain.Users(path).Add(demoUser, d.password)
+}
+
+// makeDemoStore gives the demo a store of its own, so that it touches nobody's
+// sessions.
+func makeDemoStore(cfg *Config) error {
+	path := filepath.Join(cfg.DataDir, "demo.db")
+	cfg.Store = "sqlite:" + path
+	return removeFiles(path, path+"-wal", path+"-shm", path+"-journal")
+}
+
+// removeFiles removes those of the files that are there.
+func removeFiles(paths ...string) error {
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *demoApp) close() {
@@ -82,21 +147,31 @@ func (d *demoApp) close() {
 	}
 }
 
-// print tells where to click and what to paste.
+// print tells where to click and what to paste. The URL has no final slash.
 func (d *demoApp) print(url string) {
 	if d.out == nil {
 		return
 	}
-	fmt.Fprintf(d.out, "\nwavegate guards a sample app. Open it in a browser:\n\n  %s/\n", url)
+	fmt.Fprintf(d.out, "\nwavegate guards a sample app. Open it in a browser:\n\n  %s/\n\n", url)
+	if d.password == "" {
+		fmt.Fprint(d.out, "and sign in as you have set it up.\n")
+	} else {
+		fmt.Fprintf(d.out, "and sign in:\n\n  username  %s\n  password  %s\n", demoUser, d.password)
+	}
+	d.printCommands(url)
+	fmt.Fprint(d.out, "\nUsers, keys and sessions of the demo end with it. Stop with Ctrl-C.\n\n")
+}
+
+// printCommands prints what to paste into a terminal.
+func (d *demoApp) printCommands(url string) {
 	if d.secret == "" {
-		fmt.Fprintf(d.out, "\nIt takes the access keys that you brought. Stop with Ctrl-C.\n\n")
+		fmt.Fprint(d.out, "\nOr from a terminal, with the access keys that you brought.\n")
 		return
 	}
-	fmt.Fprintf(d.out, "\n  user      %s\n  password  %s\n\nOr from a terminal:\n\n", demoKeyID, d.secret)
+	fmt.Fprint(d.out, "\nOr from a terminal, with access keys:\n\n")
 	fmt.Fprintf(d.out, "  export WAVE_KEY=%s:%s WAVE_READER=%s:%s\n", demoKeyID, d.secret, demoReaderID, d.reader)
 	caller := demo.Caller{URL: url, Login: "$WAVE_KEY", Reader: "$WAVE_READER", Curl: d.curl}
 	for _, c := range demo.Commands(caller) {
 		fmt.Fprintf(d.out, "\n  # %s. %s\n  %s\n", c.Title, c.Note, strings.ReplaceAll(c.Line, "\n", "\n  "))
 	}
-	fmt.Fprintf(d.out, "\nThe keys are for the demo alone and end with it. Stop with Ctrl-C.\n\n")
 }

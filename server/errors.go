@@ -10,6 +10,7 @@ import (
 
 	"wavegate/server/fault"
 	"wavegate/server/gateway"
+	"wavegate/server/identity"
 	"wavegate/server/portal"
 )
 
@@ -36,7 +37,7 @@ func (s *Server) fail(ex *exchange, r *http.Request, err error) {
 		ex.WriteHeader(e.Status)
 		return
 	}
-	if isNavigation(r) {
+	if wantsPage(r.Method, r.Header) || submitsForm(r) {
 		s.errorPage(ex, r, e)
 		return
 	}
@@ -50,22 +51,36 @@ func (s *Server) fail(ex *exchange, r *http.Request, err error) {
 }
 
 func (s *Server) errorPage(ex *exchange, r *http.Request, e *fault.Error) {
+	if who := ex.Principal; e.Status == http.StatusForbidden && who != nil && who.Method == identity.MethodSession {
+		if err := s.noAccess(ex, r, s.refusedPerson(who, e), r.URL.RequestURI()); err == nil { // another account may
+			return
+		}
+	}
+	view := portal.ErrorPage{Status: e.Status, Code: e.Code, Message: e.Message, RequestID: ex.ID, Base: s.cfg.BaseURL}
+	if s.signIn != nil && e.Code == errSignInNeeded.Code {
+		view.SignInURL = s.withNext(loginPath, "")
+	}
 	var page bytes.Buffer
-	err := s.pages.Error(&page, portal.ErrorPage{
-		Status: e.Status, Code: e.Code, Message: e.Message, RequestID: ex.ID, Base: s.cfg.BaseURL,
-	})
-	if err != nil {
+	if err := s.look().Error(&page, view); err != nil {
 		s.log.Error("error page", "error", err)
 	}
+	writePage(ex, r, e.Status, s.look().CSP(), page.Bytes())
+}
+
+// writePage sends a page of ours. It is kept nowhere: what it says depends on who
+// asks.
+func writePage(ex *exchange, r *http.Request, status int, csp string, page []byte) {
 	h := ex.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", s.pages.CSP())
-	h.Set("Content-Length", strconv.Itoa(page.Len()))
+	h.Set("Content-Security-Policy", csp)
+	h.Set("Content-Length", strconv.Itoa(len(page)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Add("Vary", "Accept")
-	ex.WriteHeader(e.Status)
+	ex.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		ex.Write(page.Bytes())
+		ex.Write(page)
 	}
 }
 
@@ -94,14 +109,20 @@ func clearEntityHeaders(h http.Header) {
 	}
 }
 
-// isNavigation reports whether a person's browser asks for a page: only then
-// does an error look like one.
-func isNavigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+// wantsPage reports whether a person's browser asks for a page: only then does
+// an error look like one, and only then is the login page an answer.
+func wantsPage(method string, h http.Header) bool {
+	if method != http.MethodGet && method != http.MethodHead {
 		return false
 	}
-	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+	if mode := h.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
 		return false
 	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
+	return strings.Contains(h.Get("Accept"), "text/html")
+}
+
+// submitsForm reports whether a person's browser sends a form: the answer will
+// be looked at, but the form cannot be sent again after a login.
+func submitsForm(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -20,10 +20,13 @@ func (s *Server) verify(ex *exchange, r *http.Request) error {
 	if err == nil {
 		return nil
 	}
-	if e := fault.From(err); e.Status == http.StatusTooManyRequests {
+	switch e := fault.From(err); {
+	case e.Status == http.StatusTooManyRequests:
 		denied := *e // nginx takes every status but 401 and 403 for a failure of ours
 		denied.Status = http.StatusForbidden
 		return &denied
+	case s.signIn != nil && e.Code == errNoCredential.Code:
+		return withoutPrompt(r.Header) // nginx passes the challenge on, whatever page comes with it
 	}
 	return err
 }
@@ -35,7 +38,11 @@ func (s *Server) forward(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.answerAsk(ex, r, ask)
+	target := ask.Path
+	if ask.Query != "" {
+		target += "?" + ask.Query
+	}
+	return s.orSignIn(ex, r, s.answerAsk(ex, r, ask), ask.Method, target)
 }
 
 // answerAsk decides about the request that another proxy describes, by the same

@@ -31,10 +31,10 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 		return nil
 	}
 	if err := s.admit(ex, r, st, policy.Ask{Route: rt, Method: r.Method, Path: ex.Path, WebSocket: gateway.IsWebSocket(r)}, found); err != nil {
-		return err
+		return s.orSignIn(ex, r, err, r.Method, r.URL.RequestURI())
 	}
-	if ex.Principal == nil && s.ownCredential(r.Header) {
-		r.Header.Del("Authorization")
+	if s.byBrowser(ex.Principal) {
+		s.dropOwn(r.Header)
 	}
 	return s.gateway.Serve(ex, r, rt)
 }
@@ -51,7 +51,7 @@ func (s *Server) admit(ex *exchange, r *http.Request, st *state, ask policy.Ask,
 		return errAmbiguousPath(bad)
 	}
 	if access != policy.Public {
-		who, err := s.authenticate(ex, r.Header, st)
+		who, err := s.authenticate(ex, r.Header, st, access)
 		if err != nil {
 			return err
 		}
@@ -72,6 +72,9 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 	}
 	switch d.Reason {
 	case policy.NoCredential:
+		if ask.Route != nil && ask.Route.Access == policy.Keys {
+			return errNoKey
+		}
 		return errNoCredential
 	case policy.MethodNotAllowed:
 		return fault.MethodNotAllowed(strings.Join(ask.Route.Methods, ", "))
@@ -80,22 +83,47 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 		if need == "" {
 			need = identity.ScopeAll
 		}
-		return fault.New(http.StatusForbidden, "insufficient_scope", "This credential lacks the scope for the request; it needs: "+need+".")
+		return lacking(fault.New(http.StatusForbidden, "insufficient_scope", "This credential lacks the scope for the request; it needs: "+need+"."), "scope", d.Need)
 	case policy.NotSignedIn:
 		return fault.New(http.StatusForbidden, "sign_in_required", "This address is for people who are signed in; a key does not open it.")
 	case policy.NotKey:
 		return fault.New(http.StatusForbidden, "key_required", "This address is for keys; a browser session does not open it.")
+	case policy.InsufficientGroup:
+		return lacking(errInsufficientRole, "group", d.Need)
 	default:
-		return fault.New(http.StatusForbidden, "insufficient_role", "This credential lacks the role or group that the address asks for.")
+		return lacking(errInsufficientRole, "role", d.Need)
 	}
 }
 
-// ownCredential reports whether a credential that nobody asked for, on a public
-// route, is one that this server knows: it must not travel on to the upstream.
-// Every other one belongs to the app behind.
-func (s *Server) ownCredential(h http.Header) bool {
-	return slices.ContainsFunc(h["Authorization"], func(value string) bool {
-		c, err := parseAuthorization(value)
-		return err == nil && c.kind == credentialBasic && s.keychain.Has(c.id)
-	})
+var errInsufficientRole = fault.New(http.StatusForbidden, "insufficient_role", "This credential lacks the role or group that the address asks for.")
+
+// lacking says what would have done.
+func lacking(e *fault.Error, what string, need []string) error {
+	c := *e
+	for _, n := range need {
+		c.Need = append(c.Need, what+" "+n)
+	}
+	return &c
+}
+
+// byBrowser reports whether no Authorization header was looked at: nobody asked,
+// or a session's cookie decided.
+func (s *Server) byBrowser(who *identity.Principal) bool {
+	return who == nil || who.Method == identity.MethodSession
+}
+
+// dropOwn removes a credential that nobody asked for, on a public route, and that
+// this server knows: it must not travel on to the upstream. Every other one
+// belongs to the app behind.
+func (s *Server) dropOwn(h http.Header) {
+	drop := func(name string, read func(string) (credential, error)) {
+		if slices.ContainsFunc(h[name], func(value string) bool {
+			c, err := read(value)
+			return err == nil && s.isOwn(c)
+		}) {
+			delete(h, name)
+		}
+	}
+	drop("Authorization", parseAuthorization)
+	drop("X-Api-Key", bearerCredential)
 }

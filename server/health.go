@@ -10,15 +10,22 @@ func (s *Server) live(ex *exchange, _ *http.Request) error {
 	return writeJSON(ex, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready answers 200 while the server wants traffic and 503 while it drains. A
-// keychain without keys is named but does not fail it: public routes still work,
-// and taking the server out of rotation would not bring a key.
+// ready answers 200 while the server wants traffic and 503 while it drains or
+// while the store of sessions cannot be used. A keychain without keys and a
+// provider that is down are named but do not fail it: what does not need them
+// still works, and taking the server out of rotation would bring neither back.
 func (s *Server) ready(ex *exchange, _ *http.Request) error {
 	checks := map[string]string{"keychain": "ok"}
 	if s.keychain.Len() == 0 {
 		checks["keychain"] = "empty: no access key opens anything"
 	}
 	status, text := http.StatusOK, "ready"
+	if s.signIn != nil {
+		if err := s.signIn.checks(ex.ctx, checks); err != nil {
+			s.log.Error("readiness", "error", err)
+			status, text = http.StatusServiceUnavailable, "not ready"
+		}
+	}
 	if s.draining.Load() {
 		status, text = http.StatusServiceUnavailable, "draining"
 	}

@@ -3,13 +3,17 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"wavegate/keychain/filewatch"
 	"wavegate/server/policy"
+	"wavegate/server/portal"
 	"wavegate/tlsconf"
 )
 
@@ -28,6 +32,7 @@ func (s *Server) Reload() error {
 		{"keychain", s.reloadKeychain},
 		{"tls", s.reloadTLS},
 		{"headers", s.loadHeaders},
+		{"users", s.reloadUsers},
 		{"policy", s.loadPolicy},
 	}
 	var failed []error
@@ -50,6 +55,17 @@ func (s *Server) reloadKeychain() error {
 	}
 	s.state.Store(&state{policy: s.state.Load().policy}) // forgets principals of keys that are gone
 	return nil
+}
+
+// reloadUsers reads the users file again. Sessions of users whose line changed
+// end with it.
+func (s *Server) reloadUsers() error {
+	if s.signIn == nil {
+		return nil
+	}
+	err := s.signIn.users.Reload()
+	s.recheckSessions()
+	return err
 }
 
 func (s *Server) reloadTLS() error {
@@ -84,12 +100,52 @@ func (s *Server) loadPolicy() error {
 	if err != nil {
 		return err
 	}
+	swap, err := s.loadProviders(p)
+	if err != nil {
+		return err
+	}
+	pages, err := s.readPages(p)
+	if err != nil {
+		return err
+	}
 	if err := s.gateway.Load(p); err != nil {
 		return err
 	}
+	swap()
+	s.pages.Store(pages)
 	s.state.Store(&state{policy: p})
+	s.recheckSessions()
 	return nil
 }
+
+// readPages makes the pages as the policy wants them to look.
+func (s *Server) readPages(p *policy.Policy) (*portal.Pages, error) {
+	brand := p.Branding()
+	look := portal.Branding{Name: brand.Name, Accent: brand.Accent}
+	if brand.Logo != "" {
+		logo, err := readSmallFile(brand.Logo, maxLogo)
+		if err != nil {
+			return nil, fmt.Errorf("branding: logo: %w", err)
+		}
+		look.Logo, look.LogoType = logo, logoTypes[strings.ToLower(filepath.Ext(brand.Logo))]
+	}
+	pages, err := portal.New(s.cfg.BaseURL, look)
+	if err != nil {
+		return nil, SettingsError{err}
+	}
+	return pages, nil
+}
+
+// maxLogo bounds the file of a logo, in bytes.
+const maxLogo = 256 << 10
+
+// logoTypes are the kinds of pictures that a logo can be.
+var logoTypes = map[string]string{
+	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
+}
+
+// look returns the pages as they look now.
+func (s *Server) look() *portal.Pages { return s.pages.Load() }
 
 func (s *Server) readPolicy() (*policy.Policy, error) {
 	extra, err := s.flagRoutes()
@@ -175,18 +231,16 @@ func (s *Server) watch(ctx context.Context) {
 
 // watched are the files of the settings whose change is followed.
 func (c Config) watched() []string {
-	return append(c.TLS.Files(), c.Keychain.Path, c.HeadersFile, c.PolicyFile)
+	return append(c.TLS.Files(), c.Keychain.Path, c.HeadersFile, c.PolicyFile, c.Users.Path)
 }
 
 // watched are the files whose change is followed now, those that the policy
 // names among them.
 func (s *Server) watched() []string {
 	files := s.cfg.watched()
-	for _, rt := range s.state.Load().policy.Routes() {
-		for _, f := range []string{rt.TLS.CAFile, rt.TLS.CertFile, rt.TLS.KeyFile} {
-			if f != "" && !slices.Contains(files, f) {
-				files = append(files, f)
-			}
+	for _, f := range s.state.Load().policy.Files() {
+		if !slices.Contains(files, f) {
+			files = append(files, f)
 		}
 	}
 	return files

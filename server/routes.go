@@ -22,8 +22,34 @@ func (s *Server) routes() []route {
 		{"*", "/_auth/forward/", s.forward}, // Envoy appends the path that it asks about
 		{"GET", "/_auth/assets/", s.assets}, // style and pictures of the pages
 		{"GET", "/oauth/jwks", s.jwks},      // keys that verify Wave-Assertion
-		{"GET", "/_health/live", s.live},    // the process answers
-		{"GET", "/_health/ready", s.ready},  // and wants traffic
+
+		// Sign-in in the browser. There is nothing here where nobody could sign in.
+		{"GET", loginPath, s.withSignIn(s.login)},                                // page: providers and form
+		{"POST", loginPath, s.withSignIn(s.signInLocally)},                       // the form: local users
+		{"GET", initPath, s.withSignIn(s.beginLogin)},                            // to a provider
+		{"GET", callbackPath, s.withSignIn(s.callback)},                          // and back
+		{"GET", logoutPath, s.withSignIn(s.logout)},                              // asks first when another site links here
+		{"POST", logoutPath, s.withSignIn(s.logout)},                             //
+		{"GET", signedOutPath, s.withSignIn(s.signedOut)},                        //
+		{"GET", forgetPath, s.withSignIn(s.forget)},                              // a picture on that page: the browser keeps nothing
+		{"POST", "/_auth/backchannel-logout", s.withSignIn(s.backchannelLogout)}, // the provider says who signed out there
+		{"GET", accountPath, s.withSignIn(s.account)},                            // who am I, where am I signed in
+		{"POST", "/_auth/account/end", s.withSignIn(s.endOwn(false))},
+		{"POST", "/_auth/account/end-others", s.withSignIn(s.endOwn(true))},
+		{"POST", "/_auth/account/password", s.withSignIn(s.changePassword)},
+
+		// The same for programs.
+		{"GET", "/_auth/userinfo", s.userinfo},                     // who am I
+		{"POST", "/_auth/token", s.withSignIn(s.sessionToken)},     // a token of ten minutes
+		{"*", "/_auth/refresh", s.withSignIn(s.refresh)},           // waved: fresh tokens of a session for an app
+		{"GET", "/v1/auth/sessions", s.withSignIn(s.listSessions)}, // one's own; admins: everybody's
+		{"DELETE", "/v1/auth/sessions/", s.withSignIn(s.deleteSession)},
+		{"GET", "/v1/auth/users", s.withSignIn(s.listUsers)}, // admins
+		{"GET", "/v1/auth/users/", s.withSignIn(s.getUser)},
+		{"PATCH", "/v1/auth/users/", s.withSignIn(s.changeUser)}, // disable, enable
+
+		{"GET", "/_health/live", s.live},   // the process answers
+		{"GET", "/_health/ready", s.ready}, // and wants traffic
 	}
 }
 
@@ -46,7 +72,7 @@ func (s *Server) ownPath(path string) (string, bool) {
 
 // serveOwn finds the line of the table.
 func (s *Server) serveOwn(ex *exchange, r *http.Request, path string) error {
-	allowed := ""
+	var allowed []string
 	for _, rt := range s.table {
 		if path != rt.path && (!strings.HasSuffix(rt.path, "/") || !strings.HasPrefix(path, rt.path)) {
 			continue
@@ -55,16 +81,16 @@ func (s *Server) serveOwn(ex *exchange, r *http.Request, path string) error {
 			ex.Route = rt.path
 			return rt.serve(ex, r)
 		}
-		allowed = rt.method
+		allowed = append(allowed, rt.method)
 	}
-	if allowed != "" {
-		return fault.MethodNotAllowed(allowed)
+	if len(allowed) > 0 {
+		return fault.MethodNotAllowed(strings.Join(allowed, ", "))
 	}
 	return fault.NotFound()
 }
 
 func (s *Server) assets(ex *exchange, r *http.Request) error {
-	s.pages.Assets().ServeHTTP(ex, r)
+	s.look().Assets().ServeHTTP(ex, r)
 	return nil
 }
 

@@ -21,7 +21,8 @@ const (
 	defaultShutdownTimeout = 25 * time.Second // below the 30 s that container platforms wait
 	readHeaderTimeout      = 10 * time.Second
 	idleTimeout            = 2 * time.Minute
-	maxHeaderBytes         = 64 << 10
+	maxHeaderBytes         = 64 << 10           // of names and values; see tooLargeHeader
+	mostHeaderBytes        = 4 * maxHeaderBytes // beyond it net/http gives up without a word of ours
 )
 
 // listeners are the sockets of a running server; nil where there is none.
@@ -50,6 +51,13 @@ func (s *Server) Run(ctx context.Context) error {
 	helpers, stopHelpers := context.WithCancel(ctx)
 	work.Go(func() { s.watch(helpers) })
 	work.Go(func() { s.notify.watchdog(helpers, os.Getenv, s.log) })
+	if s.signIn != nil {
+		work.Go(func() {
+			if err := s.signIn.run(helpers); err != nil {
+				s.log.Warn("the last use of sessions could not be written down", "error", err)
+			}
+		})
+	}
 	s.announce(ls)
 	s.tell(s.notify.send("READY=1"))
 
@@ -134,7 +142,7 @@ func (s *Server) httpServer(base context.Context, h http.Handler) *http.Server {
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout:            readHeaderTimeout,
 		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeaderBytes,
+		MaxHeaderBytes:               mostHeaderBytes,
 		Protocols:                    &protocols,
 		HTTP2:                        &http.HTTP2Config{WriteByteTimeout: stallTimeout, SendPingTimeout: idleTimeout, MaxConcurrentStreams: 250},
 		DisableGeneralOptionsHandler: true,
@@ -284,7 +292,7 @@ func (s *Server) localURL(addr net.Addr) string {
 	if s.tls != nil {
 		scheme = "https"
 	}
-	return scheme + "://" + addr.String() + strings.TrimSuffix(s.cfg.BaseURL, "/")
+	return scheme + "://" + addr.String()
 }
 
 // warnings are the start-up remarks that are no errors.

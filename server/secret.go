@@ -108,6 +108,20 @@ func parseSecret(path string, data []byte) (masterSecret, error) {
 	return m, nil
 }
 
+// keys derives one 32-byte key for each line of the secret file, the current one
+// first. Keys of different purposes have nothing to do with one another.
+func (m masterSecret) keys(purpose string) ([][]byte, error) {
+	keys := make([][]byte, len(m))
+	for i, secret := range m {
+		key, err := hkdf.Key(sha256.New, secret, nil, "wavegate "+purpose, 32)
+		if err != nil {
+			return nil, fmt.Errorf("derive %s key: %w", purpose, err)
+		}
+		keys[i] = key
+	}
+	return keys, nil
+}
+
 // signingKeys derives one P-256 key for each line of the secret file, the
 // current one first.
 func (m masterSecret) signingKeys(purpose string) ([]*ecdsa.PrivateKey, error) {

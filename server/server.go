@@ -10,7 +10,6 @@ package server
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -27,6 +26,7 @@ import (
 	"wavegate/server/limit"
 	"wavegate/server/policy"
 	"wavegate/server/portal"
+	"wavegate/server/session"
 	"wavegate/tlsconf"
 )
 
@@ -40,7 +40,8 @@ type Server struct {
 	forwarding gateway.Forwarding
 	gateway    *gateway.Gateway
 	signer     *gateway.Signer
-	pages      *portal.Pages
+	secret     masterSecret
+	signIn     *signIn // nil where nobody could sign in
 	lockouts   *limit.Lockouts
 	metrics    *metrics
 	upgraded   openSockets // hijacked connections
@@ -51,10 +52,13 @@ type Server struct {
 	watcher *filewatch.Watcher
 	notify  notifier // the service manager, or nobody
 
-	reloading sync.Mutex                  // held by Reload
-	keys      sync.Map                    // *keychain.Key → true: keys in use, until they end
-	state     atomic.Pointer[state]       // policy and its principals; swapped by Reload
-	headers   atomic.Pointer[http.Header] // extra headers of every answer; swapped by Reload
+	reloading sync.Mutex                   // held by Reload
+	keys      sync.Map                     // *keychain.Key → true: keys in use, until they end
+	state     atomic.Pointer[state]        // policy and its principals; swapped by Reload
+	headers   atomic.Pointer[http.Header]  // extra headers of every answer; swapped by Reload
+	pages     atomic.Pointer[portal.Pages] // swapped by Reload: the policy says how they look
+
+	warnedPlain atomic.Bool // said once that browsers come by plain http
 
 	draining atomic.Bool
 	running  atomic.Bool
@@ -92,7 +96,10 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 		return nil, err
 	}
 	s.watcher = watcher
-	err = errors.Join(s.openKeychain(), s.openTLS(), s.openPages(), s.openGateway(dry), s.loadHeaders())
+	err = errors.Join(s.openKeychain(), s.openTLS(), s.openGateway(dry), s.loadHeaders())
+	if err == nil {
+		err = s.openSignIn(dry)
+	}
 	if err == nil {
 		err = s.loadPolicy()
 	}
@@ -138,15 +145,6 @@ func (s *Server) openTLS() error {
 	return nil
 }
 
-func (s *Server) openPages() error {
-	pages, err := portal.New(s.cfg.BaseURL)
-	if err != nil {
-		return fmt.Errorf("pages: %w", err)
-	}
-	s.pages = pages
-	return nil
-}
-
 // openGateway makes the proxying half: the keys that sign Wave-Assertion come
 // from the master secret.
 func (s *Server) openGateway(dry bool) error {
@@ -154,27 +152,40 @@ func (s *Server) openGateway(dry bool) error {
 	if dry {
 		load = checkSecret
 	}
-	secret, err := load(s.cfg.SecretFile)
+	var err error
+	if s.secret, err = load(s.cfg.SecretFile); err != nil {
+		return err
+	}
+	keys, err := s.secret.signingKeys("assertion")
 	if err != nil {
 		return err
 	}
-	keys, err := secret.signingKeys("assertion")
-	if err != nil {
-		return err
-	}
-	if s.signer, err = gateway.NewSigner(cmp.Or(s.cfg.PublicURL, "wavegate"), keys...); err != nil {
+	if s.signer, err = gateway.NewSigner(s.issuer(), keys...); err != nil {
 		return err
 	}
 	s.forwarding = gateway.Forwarding{Trusted: s.cfg.TrustedProxies}
 	s.gateway = gateway.New(gateway.Config{
 		AllowedOrigins: s.cfg.AllowedOrigins,
 		ForwardHeaders: s.cfg.ForwardHeaders,
+		CookieNames:    session.CookieNames(),
+		SessionHandle:  s.sessionHandle,
 		Signer:         s.signer,
 		MaxRequestSize: s.cfg.MaxRequestSize,
 		KeepAppLive:    s.cfg.KeepAppLive,
 		Log:            s.log,
 	})
 	return nil
+}
+
+// issuer is the name of this server in what it signs.
+func (s *Server) issuer() string { return cmp.Or(s.cfg.PublicURL, "wavegate") }
+
+// sessionHandle is what an app reads in Wave-Session-ID.
+func (s *Server) sessionHandle(session, app string) string {
+	if s.signIn == nil {
+		return ""
+	}
+	return s.signIn.handles.make(session, app)
 }
 
 // close frees what New opened.
@@ -184,6 +195,11 @@ func (s *Server) close() {
 	}
 	if s.demo != nil {
 		s.demo.close()
+	}
+	if s.signIn != nil {
+		if err := s.signIn.close(); err != nil {
+			s.log.Error("store", "error", err)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"maps"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -21,12 +23,33 @@ func throughGate(t *testing.T, g *gate) map[string]string {
 	}
 }
 
+// signedIn are the headers of somebody with a browser session.
+func signedIn(t *testing.T, g *gate) map[string]string {
+	t.Helper()
+	header := throughGate(t, g)
+	maps.Copy(header, map[string]string{
+		"Wave-Subject-ID": "local|demo", "Wave-Username": "demo", "Wave-Auth-Method": "session",
+		"Wave-Scopes": "streams:read streams:write", "Wave-Session-ID": "ses_ls4ro2dkqq5cvxm3wbyhn7zt6e.kT4vXJ2qB9wLrM0pZ7cV1sNe", "Wave-Client-ID": "r7wq2m5xkzjh3ntayd6vqgcb4u",
+		"Wave-Assertion": g.assertion(t, map[string]any{
+			"sub": "local|demo", "username": "demo", "auth_method": "session", "key_id": nil,
+			"scopes": []string{"streams:read", "streams:write"},
+		}),
+	})
+	delete(header, "Wave-Key-ID")
+	return header
+}
+
 func demoServer(t *testing.T, g *gate) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(newApp(t, Config{
+	return serve(t, newApp(t, Config{
 		PublicURL: "http://localhost:10101", KeyID: "WAVEDEMO4Q7XKZ2M8TRB", ReaderID: "WAVEREADER5H3N9CJ6YP",
-		JWKSPath: "/oauth/jwks", JWKS: g.jwks,
+		JWKSPath: "/oauth/jwks", JWKS: g.jwks, AccountPath: "/_auth/account", LogoutPath: "/_auth/logout",
 	}))
+}
+
+func serve(t *testing.T, app http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(app)
 	t.Cleanup(func() {
 		server.CloseClientConnections() // event streams do not end by themselves
 		server.Close()
@@ -34,15 +57,27 @@ func demoServer(t *testing.T, g *gate) *httptest.Server {
 	return server
 }
 
+// updating is true in the page once an event came in.
+const updating = `document.getElementById("pulse").textContent === "updating"`
+
+// sampleStatus is what the page says of the sample stream.
+const sampleStatus = `document.querySelector("[data-stream=` + sampleID + `] .status").textContent`
+
 func TestPagesInABrowser(t *testing.T) {
 	g := newGate(t)
 	server, browser := demoServer(t, g), browsertest.Start(t)
 	for _, look := range browsertest.Looks() {
 		t.Run("home/"+look.Name, func(t *testing.T) {
-			page := browser.Open(t, server.URL+"/", look, throughGate(t, g))
-			page.WaitFor(t, `document.getElementById("pulse").textContent === "updating"`)
+			page := browser.Open(t, server.URL+"/", look, signedIn(t, g))
+			page.WaitFor(t, updating)
 			page.Check(t)
 			page.WindowScreenshot(t, "demo")
+		})
+		t.Run("key/"+look.Name, func(t *testing.T) {
+			page := browser.Open(t, server.URL+"/", look, throughGate(t, g))
+			page.WaitFor(t, updating)
+			page.Check(t)
+			page.Screenshot(t, "demo-key")
 		})
 	}
 	for _, look := range []browsertest.Look{browsertest.Looks()[0], browsertest.Looks()[3]} {
@@ -59,8 +94,11 @@ func TestPagesInABrowser(t *testing.T) {
 		page.Screenshot(t, "demo-bare")
 	})
 	t.Run("keyboard", func(t *testing.T) {
-		page := browser.Open(t, server.URL+"/", desktop, throughGate(t, g))
-		want := []string{"wavegate", "Public page", "Headers", "Streams API", "the gate’s public keys"}
+		page := browser.Open(t, server.URL+"/", desktop, signedIn(t, g))
+		want := []string{
+			"wavegate", "Public page", "Headers", "Streams API", "Account", "Sign out", "Try a page you may not open", "the gate’s public keys",
+			"Go live: Night sky", "Stop: Keynote, main stage", "Go live: Harbour camera",
+		}
 		for _, c := range Commands(Caller{Reader: "reader"}) {
 			want = append(want, "Copy "+c.Title)
 		}
@@ -71,11 +109,33 @@ func TestPagesInABrowser(t *testing.T) {
 	})
 	t.Run("live", func(t *testing.T) {
 		page := browser.Open(t, server.URL+"/", desktop, throughGate(t, g))
-		row := `document.querySelector("[data-stream=` + sampleID + `] .status").textContent`
-		if got := browsertest.Eval[string](t, page, row); got != "idle" {
+		if got := browsertest.Eval[string](t, page, sampleStatus); got != "idle" {
 			t.Fatalf("the sample is %s at first, want idle", got)
 		}
 		post(t, server.URL+"/v1/streams/"+sampleID+"/start")
-		page.WaitFor(t, row+` === "live"`)
+		page.WaitFor(t, sampleStatus+` === "live"`)
+	})
+	t.Run("buttons", func(t *testing.T) {
+		page := browser.Open(t, server.URL+"/", desktop, signedIn(t, g))
+		page.WaitFor(t, updating+" && "+sampleStatus+` === "live"`)
+		page.Click(t, "[data-stream="+sampleID+"] .turn")
+		page.WaitFor(t, sampleStatus+` === "idle"`)
+		page.Check(t)
+	})
+	t.Run("session has ended", func(t *testing.T) {
+		app := newApp(t, Config{})
+		server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				respond(w, r, errorf(http.StatusUnauthorized, "credential_required", "You are not signed in."))
+				return
+			}
+			app.ServeHTTP(w, r)
+		}))
+		page := browser.Open(t, server.URL+"/", desktop, signedIn(t, g))
+		page.WaitFor(t, updating)
+		page.Click(t, "[data-stream="+sampleID+"] .turn")
+		page.WaitFor(t, `!refused.hidden && refused.textContent === "You are not signed in."`)
+		page.CheckAccessible(t)
+		page.Screenshot(t, "demo-refused")
 	})
 }

@@ -21,6 +21,9 @@ type Config struct {
 	Curl      string        // how the commands call curl; "" is "curl", see Caller
 	JWKSPath  string        // path or URL of the gate's key set, for the link; "" shows none
 	JWKS      func() []byte // the key set itself, to check the Wave-Assertion; nil leaves it unchecked
+
+	AccountPath string // the gate's page about whoever is signed in, for the link; "" shows none
+	LogoutPath  string // where signing out begins, for the link; "" shows none
 }
 
 // app is the running sample app. Its parts guard themselves.
@@ -30,8 +33,12 @@ type app struct {
 	views   *views
 }
 
+// forbiddenPath is what the policy opens for a role that nobody has.
+const forbiddenPath = "/admin-only"
+
 // New returns the app. It serves /, /headers, /events and /v1/streams for
-// whoever the gate lets in, and /public/ for everybody.
+// whoever the gate lets in, and /public/ for everybody. What it has at
+// /admin-only is only seen by somebody who goes round the gate.
 func New(cfg Config) (http.Handler, error) {
 	views, err := loadViews()
 	if err != nil {
@@ -46,6 +53,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux.HandleFunc("/headers", echoHeaders)
 	mux.HandleFunc("/public/headers", echoHeaders)
 	mux.HandleFunc("GET /events", a.events)
+	mux.HandleFunc("GET "+forbiddenPath, forbidden)
 	a.routeAPI(mux)
 	mux.HandleFunc("/", notFound)
 	return secured(mux), nil
@@ -62,6 +70,12 @@ func secured(next http.Handler) http.Handler {
 			"img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// forbidden answers where nobody should arrive.
+func forbidden(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "You should not see this: the policy lets nobody in here.")
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

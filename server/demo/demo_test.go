@@ -48,7 +48,7 @@ func (g *gate) jwks() []byte {
 	return set
 }
 
-// assertion returns a good assertion, changed by the claims.
+// assertion returns a good assertion, changed by the claims; nil takes one away.
 func (g *gate) assertion(t *testing.T, change map[string]any) string {
 	t.Helper()
 	options := (&jose.SignerOptions{}).WithType("wave-assertion+jwt").WithHeader("kid", testKeyID)
@@ -63,6 +63,7 @@ func (g *gate) assertion(t *testing.T, change map[string]any) string {
 		"jti": "X5KJ2W7QHR4N",
 	}
 	maps.Copy(claims, change)
+	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		t.Fatal(err)

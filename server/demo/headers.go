@@ -75,18 +75,27 @@ func secretHeader(name string) bool {
 	}
 }
 
-// withheld says which credentials stayed at the gate, if there is one.
-func withheld(h http.Header, gate bool) []check {
-	authorization := check{Name: "Authorization", Good: true, Says: "stayed at the gate"}
+// withheld says which credentials stayed at the gate, if there is one. The
+// visitor is nil where the gate says nobody.
+func withheld(h http.Header, who *visitor) []check {
+	const own = "only the app’s own should be here; the gate keeps back its own"
+	authorization := check{Name: "Authorization", Good: true, Says: "none reached the app"}
 	cookies := check{Name: "Cookie", Good: true, Says: "none reached the app"}
-	switch {
-	case h.Get("Authorization") != "":
-		authorization = check{Name: "Authorization", Says: "reached the app; is there a gate in front of it?"}
-	case !gate:
-		authorization.Says = "none reached the app"
+	signedIn := who != nil && who.SignedIn
+	if who != nil && !signedIn {
+		authorization.Says = "stayed at the gate"
+	}
+	if signedIn {
+		cookies.Says = "stayed at the gate"
+	}
+	if h.Get("Authorization") != "" {
+		authorization = check{Name: "Authorization", Good: signedIn, Says: "reached the app; is there a gate in front of it?"}
+		if signedIn { // a session leaves the header to the app
+			authorization.Says = own
+		}
 	}
 	if h.Get("Cookie") != "" {
-		cookies.Says = "only the app’s own should be here; the gate keeps back its own"
+		cookies.Says = own
 	}
 	return []check{authorization, cookies}
 }

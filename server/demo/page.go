@@ -60,9 +60,24 @@ func assets() http.Handler {
 	})
 }
 
+// A frame is what every page reads.
+type frame struct {
+	Who             *visitor // nil if the gate says nobody
+	Account, Logout string   // links for somebody who signed in; "" for none
+	Forbidden       string   // where the visitor may not go
+}
+
+func (a *app) frame(h http.Header) frame {
+	f := frame{Who: readVisitor(h), Forbidden: forbiddenPath}
+	if f.Who != nil && f.Who.SignedIn {
+		f.Account, f.Logout = a.cfg.AccountPath, a.cfg.LogoutPath
+	}
+	return f
+}
+
 // homeView is what templates/home.html reads.
 type homeView struct {
-	Who       *visitor   // nil if the gate says nobody
+	frame
 	Assertion *assertion // nil if none came
 	JWKS      string
 	Commands  []Command
@@ -76,10 +91,12 @@ type homeView struct {
 
 // A visitor is who the gate says is asking.
 type visitor struct {
-	Name   string // to greet with
-	Method string // what the gate recognised, in words: "access key"
-	Lines  []field
-	Scopes []string
+	Name     string // to greet with
+	Method   string // what the gate recognised, in words: "access key"
+	SignedIn bool   // in a browser
+	MayWrite bool   // start and stop streams
+	Lines    []field
+	Scopes   []string
 }
 
 // A field is a header and its value.
@@ -93,8 +110,8 @@ type check struct {
 
 func (a *app) home(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
-	v := homeView{Who: readVisitor(r.Header), JWKS: a.cfg.JWKSPath, Exports: a.exports()}
-	v.Withheld = withheld(r.Header, v.Who != nil)
+	v := homeView{frame: a.frame(r.Header), JWKS: a.cfg.JWKSPath, Exports: a.exports()}
+	v.Withheld = withheld(r.Header, v.Who)
 	if token := r.Header.Get("Wave-Assertion"); token != "" {
 		var keys []byte
 		if a.cfg.JWKS != nil {
@@ -121,12 +138,12 @@ func (a *app) exports() []string {
 
 // publicView is what templates/public.html reads.
 type publicView struct {
-	Who      *visitor
+	frame
 	Commands []Command
 }
 
 func (a *app) public(w http.ResponseWriter, r *http.Request) {
-	v := publicView{Who: readVisitor(r.Header)}
+	v := publicView{frame: a.frame(r.Header)}
 	for _, c := range a.commands(r) {
 		if strings.Contains(c.Line, "/public/") {
 			v.Commands = append(v.Commands, c)
@@ -163,8 +180,9 @@ func readVisitor(h http.Header) *visitor {
 		return nil
 	}
 	v := &visitor{
-		Name:   cmp.Or(h.Get("Wave-Username"), h.Get("Wave-Email"), subject),
-		Method: methodWords(h.Get("Wave-Auth-Method")),
+		Name:     cmp.Or(h.Get("Wave-Username"), h.Get("Wave-Email"), subject),
+		Method:   methodWords(h.Get("Wave-Auth-Method")),
+		SignedIn: h.Get("Wave-Auth-Method") == "session",
 	}
 	for _, line := range []field{
 		{"Subject", subject},
@@ -180,6 +198,7 @@ func readVisitor(h http.Header) *visitor {
 	}
 	v.Scopes = strings.FieldsFunc(h.Get("Wave-Scopes"), func(r rune) bool { return r == ' ' || r == ',' })
 	slices.Sort(v.Scopes)
+	v.MayWrite = slices.Contains(v.Scopes, "*") || slices.Contains(v.Scopes, "streams:write")
 	return v
 }
 

@@ -46,6 +46,39 @@ func TestHomeShowsWhoTheGateSaysYouAre(t *testing.T) {
 	}
 }
 
+func TestHomeOffersWhoeverSignedInTheWayOut(t *testing.T) {
+	app := newApp(t, Config{AccountPath: "/gate/_auth/account", LogoutPath: "/gate/_auth/logout"})
+	offers := []string{`href="/gate/_auth/account"`, `href="/gate/_auth/logout"`, `href="/admin-only"`, "signed you in", "Cookie</code> stayed at the gate"}
+	for method, want := range map[string]bool{"session": true, "access-key": false} {
+		body := page(t, app, "/", map[string]string{
+			"Wave-Subject-ID": "local|ann", "Wave-Auth-Method": method, "Wave-Session-ID": "handle-1", "Wave-Client-ID": "client-1",
+		}).Body.String()
+		for _, text := range offers {
+			if got := strings.Contains(body, text); got != want {
+				t.Errorf("%s: the page says %q: %t, want %t", method, text, got, want)
+			}
+		}
+		for _, text := range []string{"Wave-Session-ID", "handle-1", "Wave-Client-ID", "client-1"} {
+			if !strings.Contains(body, text) {
+				t.Errorf("%s: %q is not among the headers", method, text)
+			}
+		}
+	}
+}
+
+func TestHomeOffersButtonsToWhoeverMayWrite(t *testing.T) {
+	app := newApp(t, Config{})
+	for scopes, want := range map[string]bool{"*": true, "streams:read streams:write": true, "streams:read": false, "": false} {
+		body := page(t, app, "/", map[string]string{"Wave-Subject-ID": "alice", "Wave-Scopes": scopes}).Body.String()
+		if got := strings.Contains(body, "data-name="); got != want {
+			t.Errorf("scopes %q: buttons %t, want %t", scopes, got, want)
+		}
+	}
+	if strings.Contains(page(t, app, "/", nil).Body.String(), "data-name=") {
+		t.Error("nobody gets buttons")
+	}
+}
+
 func TestPageShowsNoCredential(t *testing.T) {
 	const canary = "canary-7f3a"
 	body := page(t, newApp(t, Config{}), "/", map[string]string{
@@ -89,7 +122,7 @@ func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 func TestPagesRefersOnlyToWhatIsServed(t *testing.T) {
 	app := newApp(t, Config{})
 	for _, path := range []string{"/", "/public/"} {
-		body := page(t, app, path, map[string]string{"Wave-Subject-ID": "alice"}).Body.String()
+		body := page(t, app, path, map[string]string{"Wave-Subject-ID": "alice", "Wave-Auth-Method": "session"}).Body.String()
 		for _, link := range regexp.MustCompile(`(?:href|src)="([^"]+)"`).FindAllStringSubmatch(body, -1) {
 			page(t, app, html.UnescapeString(link[1]), nil)
 		}

@@ -12,8 +12,13 @@ import (
 )
 
 const (
-	// batch is how many sessions one transaction ends.
-	batch = 500
+	// batch is how many sessions one transaction ends: some tens of milliseconds
+	// in which nobody else writes to SQLite.
+	batch = 200
+
+	// breath is between one batch and the next, so that other processes, which
+	// SQLite does not queue, get their turn.
+	breath = 10 * time.Millisecond
 
 	// keep is how long the change table remembers, and lists know where a session
 	// stood that has ended.
@@ -88,6 +93,7 @@ func (s *Store) End(ctx context.Context, f session.Filter) (int, error) {
 		if total += n; n < batch {
 			return total, nil
 		}
+		wait(ctx, breath)
 	}
 }
 
@@ -124,6 +130,7 @@ func (s *Store) sweepBy(ctx context.Context, column string, until time.Time, lim
 		if total += n; n < want {
 			break
 		}
+		wait(ctx, breath)
 	}
 	return total, nil
 }

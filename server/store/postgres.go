@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -145,6 +146,7 @@ func touchTogether(ctx context.Context, c conn, touches []session.Touch) error {
 
 // explainPostgres says what to do about an error of opening.
 func explainPostgres(cfg *pgx.ConnConfig, err error) error {
+	err = oneLine{err}
 	name := "store: PostgreSQL " + postgresName(cfg)
 	if mend := mendState(cfg, sqlState(err)); mend != "" {
 		return fmt.Errorf("%s: %s (%w)", name, mend, err)
@@ -169,6 +171,23 @@ func explainPostgres(cfg *pgx.ConnConfig, err error) error {
 	}
 	return fmt.Errorf("%s: %s (%w)", name, mend, err)
 }
+
+// oneLine is an error whose text has one line. The driver's has one for each
+// address that it tried, and again for each without TLS.
+type oneLine struct{ error }
+
+// Error implements error.
+func (e oneLine) Error() string {
+	lines := strings.Split(e.error.Error(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	rest := strings.Join(slices.Compact(lines[1:]), "; ")
+	return strings.TrimSpace(lines[0] + " " + rest)
+}
+
+// Unwrap returns the error with all its lines.
+func (e oneLine) Unwrap() error { return e.error }
 
 // mendState says what to do about an error that the server itself returned.
 func mendState(cfg *pgx.ConnConfig, state string) string {

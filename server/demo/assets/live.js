@@ -1,9 +1,20 @@
 // Keeps the streams on the page up to date: the app sends an event each second
-// with the time and the status of every stream. Without this script the page
-// shows how things were when it was loaded.
+// with the time and the status of every stream. Whoever may change streams gets
+// buttons. Without this script the page shows how things were when it was loaded.
 "use strict";
 
 const pulse = document.getElementById("pulse");
+const refused = document.getElementById("refused");
+
+function showStatus(row, status) {
+  const chip = row.querySelector(".status");
+  chip.textContent = status;
+  chip.className = "chip status " + status;
+  const button = row.querySelector(".turn");
+  if (!button) return;
+  button.textContent = status === "live" ? "Stop" : "Go live";
+  button.setAttribute("aria-label", button.textContent + ": " + button.dataset.name);
+}
 
 function show(tick) {
   document.getElementById("live-count").textContent = tick.live.length;
@@ -11,11 +22,33 @@ function show(tick) {
   clock.dateTime = tick.time;
   clock.textContent = new Date(tick.time).toLocaleTimeString();
   for (const row of document.querySelectorAll("[data-stream]")) {
-    const status = tick.live.includes(row.dataset.stream) ? "live" : "idle";
-    const chip = row.querySelector(".status");
-    chip.textContent = status;
-    chip.className = "chip status " + status;
+    showStatus(row, tick.live.includes(row.dataset.stream) ? "live" : "idle");
   }
+}
+
+// turn starts or stops a stream. The browser sends what the gate knows it by,
+// here as with every other request.
+async function turn(row) {
+  const verb = row.querySelector(".status").textContent === "live" ? "stop" : "start";
+  const answer = await fetch("/v1/streams/" + encodeURIComponent(row.dataset.stream) + "/" + verb, { method: "POST" });
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.error.message);
+  showStatus(row, body.status);
+}
+
+for (const button of document.querySelectorAll(".turn")) {
+  const row = button.closest("[data-stream]");
+  showStatus(row, row.querySelector(".status").textContent);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    refused.hidden = true;
+    try {
+      await turn(row);
+    } catch (error) {
+      refused.textContent = error.message;
+      refused.hidden = false;
+    }
+  });
 }
 
 if (pulse) {
@@ -26,7 +59,7 @@ if (pulse) {
     pulse.classList.add("good");
   });
   source.addEventListener("error", () => {
-    pulse.textContent = "reconnecting";
+    pulse.textContent = source.readyState === EventSource.CLOSED ? "stopped" : "reconnecting";
     pulse.classList.remove("good");
   });
 }

@@ -119,7 +119,7 @@ func (s *server) run(statement string) error {
 	if err != nil {
 		return fmt.Errorf("storetest: %w", err)
 	}
-	defer c.Close(ctx)
+	defer func() { _ = c.Close(ctx) }()
 	if _, err := c.Exec(ctx, statement); err != nil {
 		return fmt.Errorf("storetest: %s: %w", statement, err)
 	}

@@ -1,0 +1,174 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"wavegate/keychain"
+	"wavegate/server/fault"
+	"wavegate/server/identity"
+	"wavegate/server/portal"
+	"wavegate/server/session"
+)
+
+// accountPageSize is how many sessions the account page shows at once.
+const accountPageSize = 50
+
+// account shows a person who they are here, where they are signed in, and, for
+// local users, the way to another password.
+func (s *Server) account(ex *exchange, r *http.Request) error {
+	form := portal.PasswordForm{}
+	if r.URL.Query().Has("changed") {
+		form.Done = "Your password is changed, and you are signed out everywhere else."
+	}
+	return s.showAccount(ex, r, http.StatusOK, form)
+}
+
+func (s *Server) showAccount(ex *exchange, r *http.Request, status int, form portal.PasswordForm) error {
+	sess, err := s.browserSession(ex, r)
+	if err != nil {
+		return err
+	}
+	var who *identity.Principal
+	if sess != nil {
+		who = s.person(sess, s.state.Load()) // nobody, if the settings changed this moment
+	}
+	if who == nil {
+		redirect(ex, http.StatusFound, s.withNext(loginPath, s.cfg.BaseURL+accountPath[1:]))
+		return nil
+	}
+	rec := sess.Record()
+	ex.Principal = who
+	list, err := s.signIn.sessions.Sessions(ex.ctx, session.Filter{UserID: rec.UserID}, r.URL.Query().Get("after"), accountPageSize+1)
+	if err != nil {
+		return storeError(err)
+	}
+	view := portal.AccountPage{
+		Username: who.Username, Email: who.Email, Subject: who.Subject, Groups: who.Groups, Roles: who.Roles,
+		Provider: s.providerLabel(rec.Provider), SignOutURL: s.cfg.BaseURL + logoutPath[1:],
+		EndURL: s.cfg.BaseURL + "_auth/account/end", EndOthersURL: s.cfg.BaseURL + "_auth/account/end-others",
+	}
+	if len(list) > accountPageSize {
+		list = list[:accountPageSize]
+		view.More = s.withNext(accountPath, "", "after", list[len(list)-1].ID)
+	}
+	for _, l := range list {
+		view.Sessions = append(view.Sessions, portal.SessionRow{
+			ID: l.ID, Where: l.IP, Browser: l.UserAgent, Created: l.CreatedAt, Seen: l.SeenAt, Current: l.ID == rec.ID,
+		})
+	}
+	if rec.Provider == session.Local {
+		form.Action = s.cfg.BaseURL + "_auth/account/password"
+		view.Password = &form
+	}
+	return s.pageWith(ex, r, status, s.cspWithProviders(), func(w io.Writer) error { return s.look().Account(w, view) })
+}
+
+func (s *Server) providerLabel(name string) string {
+	if p := s.signIn.providers.Load().get(name); p != nil {
+		return p.spec.Label
+	}
+	return "a password of this service"
+}
+
+// endOwn ends one of the sessions of the person who asks, or all others.
+func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
+	return func(ex *exchange, r *http.Request) error {
+		form, err := readForm(ex, r)
+		if err != nil {
+			return err
+		}
+		sess, err := s.browserSession(ex, r)
+		if err != nil {
+			return err
+		}
+		if sess == nil {
+			return errSignInNeeded
+		}
+		rec := sess.Record()
+		f := session.Filter{UserID: rec.UserID, ID: form.Get("id")}
+		switch {
+		case others:
+			f = session.Filter{UserID: rec.UserID, NotID: rec.ID}
+		case f.ID == "":
+			return fault.New(http.StatusBadRequest, "invalid_request", "The form does not say which session to end.")
+		}
+		if _, err := s.signIn.sessions.End(ex.ctx, f); err != nil {
+			return storeError(err)
+		}
+		if f.ID == rec.ID {
+			session.ClearSession(ex.Header(), ex.Scheme == "https")
+			redirect(ex, http.StatusSeeOther, s.withNext(signedOutPath, ""))
+			return nil
+		}
+		redirect(ex, http.StatusSeeOther, s.withNext(accountPath, ""))
+		return nil
+	}
+}
+
+// changePassword gives a local user another password, ends the other sessions
+// and goes on with a new one.
+func (s *Server) changePassword(ex *exchange, r *http.Request) error {
+	form, err := readForm(ex, r)
+	if err != nil {
+		return err
+	}
+	sess, err := s.browserSession(ex, r)
+	if err != nil {
+		return err
+	}
+	if sess == nil {
+		return errSignInNeeded
+	}
+	rec := sess.Record()
+	if rec.Provider != session.Local {
+		return fault.NotFound()
+	}
+	if problem, err := s.tryPassword(ex, rec, form.Get("current_password"), form.Get("new_password"), form.Get("repeat_password")); err != nil || problem != "" {
+		if err != nil {
+			return err
+		}
+		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem})
+	}
+	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
+	if _, err := s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {
+		return storeError(err)
+	}
+	stamp, _ := s.signIn.users.Stamp(rec.Subject)
+	return storeError(s.startSession(ex, r, s.withNext(accountPath, "")+"?changed=1", session.Login{
+		Provider: session.Local, Issuer: session.Local, Subject: rec.Subject, Stamp: stamp,
+		Claims: session.Claims{Username: rec.Username},
+	}))
+}
+
+// tryPassword changes the password in the users file. The problem is for the
+// person to mend.
+func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted, again string) (problem string, err error) {
+	_, err = s.verifyUser(ex, rec.Subject, current)
+	switch e := fault.From(err); {
+	case err == nil:
+	case e.Status == http.StatusUnauthorized:
+		return "The current password is wrong.", nil
+	default:
+		return "", err
+	}
+	switch {
+	case wanted != again:
+		return "The two new passwords are not the same.", nil
+	case wanted == current:
+		return "The new password is the current one.", nil
+	}
+	if err := keychain.CheckPassword(wanted); err != nil {
+		return err.Error(), nil
+	}
+	users := keychain.Users(s.cfg.Users.Path)
+	switch err := users.Change(rec.Subject, rec.Stamp, wanted); {
+	case errors.Is(err, keychain.ErrUnknownID), errors.Is(err, keychain.ErrChanged):
+		return "The password was changed elsewhere meanwhile. Sign in again.", nil
+	case err != nil:
+		s.log.Error("users file", "error", err)
+		return "", fault.New(http.StatusInternalServerError, "internal", "The password could not be written. Nothing was changed.").Because(err)
+	}
+	return "", s.reloadUsers()
+}
