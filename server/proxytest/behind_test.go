@@ -37,6 +37,8 @@ http {
 		listen 127.0.0.1:%[3]s;
 		ssl_certificate     %[4]s;
 		ssl_certificate_key %[5]s;
+		location /_auth/verify  { return 404; }
+		location /_auth/forward { return 404; }
 		location / {
 			proxy_pass http://%[6]s;
 			proxy_http_version 1.1;
@@ -57,10 +59,14 @@ http {
 app.example.com:%[2]s {
 	bind 127.0.0.1
 	tls %[4]s %[5]s
+	@ask path /_auth/verify /_auth/forward /_auth/forward/*
+	respond @ask 404
 	reverse_proxy %[6]s
 }
 http://app.example.com:%[3]s {
 	bind 127.0.0.1
+	@ask path /_auth/verify /_auth/forward /_auth/forward/*
+	respond @ask 404
 	reverse_proxy %[6]s
 }
 `
@@ -102,6 +108,7 @@ func TestBehindProxy(t *testing.T) {
 			t.Run("the client is who the proxy says", s.clientAddress)
 			t.Run("guessing locks out the client that guesses", s.lockout)
 			t.Run("forged headers never win", s.forgedHeaders)
+			t.Run("no client can ask about requests", s.questionsFromClients)
 			t.Run("WebSockets", s.webSockets)
 		})
 	}
@@ -248,4 +255,14 @@ func certificate(t *testing.T, dir string) (certFile, keyFile string, roots *x50
 	certFile = writeFile(t, filepath.Join(dir, "cert.pem"), string(cert))
 	keyFile = writeFile(t, filepath.Join(dir, "key.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})))
 	return certFile, keyFile, roots
+}
+
+func (s *covered) questionsFromClients(t *testing.T) {
+	for _, target := range []string{"/_auth/verify", "/_auth/forward", "/_auth/forward/private", "/_auth/forwar%64/private"} {
+		a := s.https(t, "127.0.0.48").get(target, authorize("reader"), "X-Forwarded-Method: GET", "X-Forwarded-Uri: /private")
+		s.expectRefusal(t, target, a)
+		if a.header.Get("Wave-Subject-ID") != "" || a.header.Get("Remote-User") != "" {
+			t.Errorf("%s: the client got %v", target, a.header)
+		}
+	}
 }

@@ -17,6 +17,7 @@ type envoy struct {
 	gate, prefix             string
 	remove                   []func(name string) bool // header_mutation, on lower-case names
 	asked, upstream, answers []func(name string) bool // header patterns of ext_authz
+	routes                   []node                   // in the order in which they are tried
 	removedLast              []string                 // by the router
 }
 
@@ -35,10 +36,11 @@ func startEnvoy(t *testing.T, gate, app string) string {
 	filters := manager.at("http_filters").list()
 	e.readMutations(filters[0].at("typed_config", "mutations", "request_mutations"))
 	e.readAuthorization(t, filters[1].at("typed_config"))
-	for _, name := range manager.at("route_config", "virtual_hosts").list()[0].at("request_headers_to_remove").list() {
+	e.routes = manager.at("route_config", "virtual_hosts").list()[0].at("routes").list()
+	for _, name := range e.routes[len(e.routes)-1].at("request_headers_to_remove").list() {
 		e.removedLast = append(e.removedLast, name.text())
 	}
-	p := standIn{ask: e.ask, allow: e.allow, deny: e.deny, onError: http.StatusServiceUnavailable, app: app}
+	p := standIn{ask: e.ask, allow: e.allow, deny: e.deny, onError: http.StatusServiceUnavailable, app: app, gate: gate}
 	return p.start(t)
 }
 
@@ -100,6 +102,9 @@ func (e *envoy) ask(r *http.Request) (*http.Request, int) {
 		return nil, status
 	}
 	maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return matchesAny(e.remove, name) })
+	if status, asks := e.route(r); !asks {
+		return nil, status
+	}
 	h := http.Header{"X-Envoy-Internal": {"true"}, "X-Envoy-Expected-Rq-Timeout-Ms": {"10000"}}
 	for name, values := range r.Header {
 		if name == "Authorization" || matchesAny(e.asked, name) {
@@ -111,6 +116,23 @@ func (e *envoy) ask(r *http.Request) (*http.Request, int) {
 		target = r.URL.RequestURI()
 	}
 	return &http.Request{Method: r.Method, URL: &url.URL{Scheme: "http", Host: e.gate, Opaque: e.prefix + target}, Host: r.Host, Header: h}, 0
+}
+
+// route reports whether wavegate is asked about the request. Where it is not,
+// the status is the one that the file fixes, or 0: wavegate answers itself.
+func (e *envoy) route(r *http.Request) (status int, asks bool) {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	for _, route := range e.routes {
+		if !pattern(route.at("match"))(path) {
+			continue
+		}
+		if route.has("direct_response") {
+			return route.at("direct_response", "status").value.(int), false
+		}
+		return 0, !route.has("typed_per_filter_config") || route.at("route", "cluster").text() != "wavegate" ||
+			route.at("typed_per_filter_config", "envoy.filters.http.ext_authz", "disabled").value != true
+	}
+	return http.StatusNotFound, false
 }
 
 // manager is Envoy's HTTP connection manager at the edge.

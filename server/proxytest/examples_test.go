@@ -95,11 +95,16 @@ func runCaddy(t *testing.T, conf, port string) string {
 	return addr
 }
 
-// startHAProxy runs examples/haproxy.cfg, with examples/haproxy.lua as it is.
+// startHAProxy runs examples/haproxy.cfg.
 func startHAProxy(t *testing.T, gate, app string) string {
-	dir, port := t.TempDir(), freePort(t)
-	addr := net.JoinHostPort("127.0.0.1", port)
-	conf := substituted(t, "haproxy.cfg", exampleGate, gate, exampleApp, app, "bind :8080", "bind "+addr)
+	port := freePort(t)
+	return runHAProxy(t, substituted(t, "haproxy.cfg", exampleGate, gate, exampleApp, app, "bind :8080", "bind 127.0.0.1:"+port), port)
+}
+
+// runHAProxy runs a configuration, with examples/haproxy.lua as it is.
+func runHAProxy(t *testing.T, conf, port string) string {
+	t.Helper()
+	dir, addr := t.TempDir(), net.JoinHostPort("127.0.0.1", port)
 	writeFile(t, filepath.Join(dir, "haproxy.lua"), readExample(t, "haproxy.lua"))
 	program{
 		binary: "haproxy", pkg: "haproxy", dir: dir,

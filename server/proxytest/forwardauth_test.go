@@ -10,22 +10,21 @@ import (
 
 // A front is a proxy that asks wavegate about each request.
 type front struct {
-	name      string
-	start     func(t *testing.T, gate, app string) string // returns its address
-	lockedOut int                                         // what a client that is locked out gets
-	listener  int                                         // what the handshake of a key gets that may WS and not GET
+	name     string
+	start    func(t *testing.T, gate, app string) string // returns its address
+	listener int                                         // what the handshake of a key gets that may WS and not GET
 }
 
-// fronts are the proxies of examples/. nginx's auth_request knows no 429;
-// Traefik keeps the Upgrade of a handshake to itself.
+// fronts are the proxies of examples/. Traefik keeps the Upgrade of a handshake
+// to itself.
 func fronts() []front {
-	const locked, upgraded = http.StatusTooManyRequests, http.StatusSwitchingProtocols
+	const upgraded = http.StatusSwitchingProtocols
 	return []front{
-		{"nginx", startNginx, http.StatusForbidden, upgraded},
-		{"Caddy", startCaddy, locked, upgraded},
-		{"HAProxy", startHAProxy, locked, upgraded},
-		{"Traefik by its shape", startTraefik, locked, http.StatusForbidden},
-		{"Envoy by its shape", startEnvoy, locked, upgraded},
+		{"nginx", startNginx, upgraded},
+		{"Caddy", startCaddy, upgraded},
+		{"HAProxy", startHAProxy, upgraded},
+		{"Traefik by its shape", startTraefik, http.StatusForbidden},
+		{"Envoy by its shape", startEnvoy, upgraded},
 	}
 }
 
@@ -142,14 +141,14 @@ func goodKey(t *testing.T, s *stage) {
 	}
 }
 
-// refusalPage navigates as a browser does. nginx has pages of its own.
+// refusalPage navigates as a browser does.
 func refusalPage(t *testing.T, s *stage) {
 	a := s.from(t, "127.0.0.1").get("/private", "Accept: text/html,*/*;q=0.8", "Sec-Fetch-Mode: navigate")
 	s.expectRefusal(t, "page", a.want(t, "page", http.StatusUnauthorized))
 	if !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") || !strings.Contains(a.body, "</html>") {
 		t.Errorf("%s: %.100q", a.header.Get("Content-Type"), a.body)
 	}
-	if s.name != "nginx" && (a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Security-Policy") == "") {
+	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Content-Security-Policy") == "" {
 		t.Errorf("the page lost headers: %v", a.header)
 	}
 }
@@ -225,8 +224,8 @@ func lockout(t *testing.T, s *stage) {
 		s.expectRefusal(t, "guess", a.want(t, "guess", http.StatusUnauthorized))
 	}
 	a := guesser.get("/private", authorize("reader"))
-	s.expectRefusal(t, "locked out", a.want(t, "locked out", s.lockedOut))
-	if s.lockedOut == http.StatusTooManyRequests && a.header.Get("Retry-After") == "" {
+	s.expectRefusal(t, "locked out", a.want(t, "locked out", http.StatusTooManyRequests))
+	if a.header.Get("Retry-After") == "" {
 		t.Errorf("no Retry-After: %v", a.header)
 	}
 	s.expectEntry(t, "another client", other.get("/private", authorize("reader")))

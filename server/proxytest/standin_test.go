@@ -22,7 +22,8 @@ import (
 // that proxy documents, by the example file, and then passes the request on.
 type standIn struct {
 	// ask prepares the request and returns the question about it; nil and
-	// a status where the proxy itself refuses.
+	// a status where the proxy itself refuses, nil and 0 where wavegate answers
+	// the request itself.
 	ask func(r *http.Request) (*http.Request, int)
 	// allow takes over the identity that wavegate answered.
 	allow func(r *http.Request, answer http.Header)
@@ -30,6 +31,7 @@ type standIn struct {
 	deny    func(answer http.Header) http.Header
 	onError int // status when wavegate does not answer
 	app     string
+	gate    string
 	asks    *http.Transport
 }
 
@@ -47,6 +49,10 @@ func (p *standIn) start(t *testing.T) string {
 // ServeHTTP is the life of a request in a proxy with forward authentication.
 func (p *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	question, status := p.ask(r)
+	if question == nil && status == 0 {
+		p.forward(w, r, p.gate)
+		return
+	}
 	if question == nil {
 		http.Error(w, "refused by the proxy", status)
 		return
@@ -64,14 +70,14 @@ func (p *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.allow(r, res.Header)
-	p.forward(w, r)
+	p.forward(w, r, p.app)
 }
 
 // forward passes the request on as it stands now.
-func (p *standIn) forward(w http.ResponseWriter, r *http.Request) {
+func (p *standIn) forward(w http.ResponseWriter, r *http.Request, to string) {
 	kept := r.Header.Clone()
 	proxy := httputil.ReverseProxy{Rewrite: func(pr *httputil.ProxyRequest) {
-		pr.Out.URL.Scheme, pr.Out.URL.Host = "http", p.app
+		pr.Out.URL.Scheme, pr.Out.URL.Host = "http", to
 		for name, values := range kept {
 			if strings.HasPrefix(name, "X-Forwarded-") { // Rewrite begins without them
 				pr.Out.Header[name] = values

@@ -19,6 +19,7 @@ type traefik struct {
 	gate     string
 	copied   *regexp.Regexp
 	forwards bool // trustForwardHeader
+	keeps    bool // preserveLocationHeader
 }
 
 func startTraefik(t *testing.T, gate, app string) string {
@@ -30,12 +31,15 @@ func startTraefik(t *testing.T, gate, app string) string {
 	if got := auth.at("address").text(); got != "http://"+exampleGate+"/_auth/forward" {
 		t.Errorf("forwardAuth asks %s", got)
 	}
-	if got := tr.http.at("services", "app", "loadBalancer", "servers").list()[0].at("url").text(); got != "http://"+exampleApp {
-		t.Errorf("the app is at %s", got)
+	for service, want := range map[string]string{"app": exampleApp, "wavegate": exampleGate} {
+		if got := tr.http.at("services", service, "loadBalancer", "servers").list()[0].at("url").text(); got != "http://"+want {
+			t.Errorf("the service %s is at %s", service, got)
+		}
 	}
 	tr.forwards, _ = auth.at("trustForwardHeader").value.(bool)
+	tr.keeps, _ = auth.at("preserveLocationHeader").value.(bool)
 	tr.copied = regexp.MustCompile(auth.at("authResponseHeadersRegex").text())
-	p := standIn{ask: tr.ask, allow: tr.allow, deny: func(h http.Header) http.Header { return h }, onError: http.StatusInternalServerError, app: app}
+	p := standIn{ask: tr.ask, allow: tr.allow, deny: tr.deny, onError: http.StatusInternalServerError, app: app, gate: gate}
 	return p.start(t)
 }
 
@@ -85,7 +89,14 @@ func (tr *traefik) ask(r *http.Request) (*http.Request, int) {
 		return nil, http.StatusBadRequest
 	}
 	tr.entryPoint(r)
-	middlewares := tr.router(r).at("middlewares").list()
+	router := tr.router(r)
+	middlewares := router.at("middlewares").list()
+	if router.at("service").text() == "wavegate" {
+		for _, m := range middlewares {
+			tr.headers(r.Header, m.text())
+		}
+		return nil, 0
+	}
 	before, last := middlewares[:len(middlewares)-2], middlewares[len(middlewares)-2:]
 	if last[0].text() != "wavegate" || last[1].text() != "to-app" {
 		tr.t.Errorf("%s: the last are %s and %s, want wavegate and to-app", last[0].path, last[0].text(), last[1].text())
@@ -129,6 +140,18 @@ func (tr *traefik) allow(r *http.Request, answer http.Header) {
 	r.Header.Set("X-Forwarded-For", clientIP(r))
 }
 
+// deny passes a refusal on. A Location that is a path becomes one on the address
+// that was asked, unless the file says otherwise.
+func (tr *traefik) deny(answer http.Header) http.Header {
+	if location := answer.Get("Location"); location != "" && !tr.keeps {
+		base := url.URL{Scheme: "http", Host: tr.gate, Path: "/_auth/forward"}
+		if u, err := base.Parse(location); err == nil {
+			answer.Set("Location", u.String())
+		}
+	}
+	return answer
+}
+
 // headers runs a headers middleware.
 func (tr *traefik) headers(h http.Header, name string) {
 	for key, value := range tr.http.at("middlewares", name, "headers", "customRequestHeaders").value.(map[string]any) {
@@ -152,7 +175,7 @@ func (tr *traefik) router(r *http.Request) node {
 	return best
 }
 
-var matcher = regexp.MustCompile("^(Method|PathPrefix|HeaderRegexp)\\(`([^`]*)`(?:, `([^`]*)`)?\\)$")
+var matcher = regexp.MustCompile("^(!?)(Method|PathPrefix|HeaderRegexp)\\(`([^`]*)`(?:, `([^`]*)`)?\\)$")
 
 // matches knows as much of Traefik's rules as the example needs.
 func (tr *traefik) matches(rule string, r *http.Request) bool {
@@ -163,15 +186,15 @@ func (tr *traefik) matches(rule string, r *http.Request) bool {
 			return false
 		}
 		ok := false
-		switch m[1] {
+		switch m[2] {
 		case "Method":
-			ok = r.Method == m[2]
+			ok = r.Method == m[3]
 		case "PathPrefix":
-			ok = strings.HasPrefix(r.URL.Path, m[2])
+			ok = strings.HasPrefix(r.URL.Path, m[3])
 		case "HeaderRegexp":
-			ok = slices.ContainsFunc(r.Header.Values(m[2]), regexp.MustCompile(m[3]).MatchString)
+			ok = slices.ContainsFunc(r.Header.Values(m[3]), regexp.MustCompile(m[4]).MatchString)
 		}
-		if !ok {
+		if ok == (m[1] == "!") {
 			return false
 		}
 	}
