@@ -85,6 +85,9 @@ func (s *Server) person(sess *session.Session, st *state) *identity.Principal {
 			SessionID: r.ID, ClientID: r.ClientID, Ended: sess.Ended(),
 			Active: func() { s.signIn.sessions.Touch(sess) },
 		}
+		if from := s.signIn.providers.Load().get(r.Provider); from != nil && from.spec.Foreign {
+			p.Email, p.Groups = "", nil
+		}
 		if len(r.Sealed) > 0 {
 			p.Tokens = func() identity.Tokens { return s.providerTokens(sess) }
 		}

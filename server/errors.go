@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -52,7 +53,7 @@ func (s *Server) fail(ex *exchange, r *http.Request, err error) {
 
 func (s *Server) errorPage(ex *exchange, r *http.Request, e *fault.Error) {
 	if who := ex.Principal; e.Status == http.StatusForbidden && who != nil && who.Method == identity.MethodSession {
-		if err := s.noAccess(ex, r, s.refusedPerson(who, e), r.URL.RequestURI()); err == nil { // another account may
+		if err := s.noAccess(ex, r, s.refusedPerson(who, e), cmp.Or(ex.wanted, r.URL.RequestURI())); err == nil { // another account may
 			return
 		}
 	}

@@ -26,7 +26,8 @@ type exchange struct {
 	body       *requestBody    // nil for HTTP/2, and where there is none
 	ctx        context.Context // of the request
 	server     *Server
-	statusOnly bool // answer errors without a body (nginx auth_request)
+	wanted     string // address that the browser asked another proxy for; "" is the request's own
+	statusOnly bool   // answer errors without a body (nginx auth_request)
 
 	start     time.Time
 	idValue   [1]string // backs the X-Request-Id header

@@ -38,11 +38,11 @@ func (s *Server) forward(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	target := ask.Path
+	ex.wanted = ask.Path
 	if ask.Query != "" {
-		target += "?" + ask.Query
+		ex.wanted += "?" + ask.Query
 	}
-	return s.orSignIn(ex, r, s.answerAsk(ex, r, ask), ask.Method, target)
+	return s.orSignIn(ex, r, s.answerAsk(ex, r, ask), ask.Method, ex.wanted)
 }
 
 // answerAsk decides about the request that another proxy describes, by the same

@@ -205,7 +205,7 @@ func (s *Server) startSession(ex *exchange, r *http.Request, next string, login 
 
 // readForm reads a form that a page of ours sent.
 func readForm(ex *exchange, r *http.Request) (url.Values, error) {
-	if err := sameOrigin(r); err != nil {
+	if err := sameOrigin(ex, r); err != nil {
 		return nil, err
 	}
 	r.Body = http.MaxBytesReader(ex, r.Body, maxForm)
@@ -220,8 +220,10 @@ func readForm(ex *exchange, r *http.Request) (url.Values, error) {
 
 // sameOrigin refuses a request that changes something and was made by a page of
 // another site.
-func sameOrigin(r *http.Request) error {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
+func sameOrigin(ex *exchange, r *http.Request) error {
+	asked := *r
+	asked.Host = ex.HostPort // as the browser knows it, behind a trusted proxy too
+	if err := http.NewCrossOriginProtection().Check(&asked); err != nil {
 		return fault.New(http.StatusForbidden, "cross_origin", "This came from a page of another site. Go back and use the page's own buttons.").Because(err)
 	}
 	return nil

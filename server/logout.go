@@ -19,7 +19,7 @@ import (
 func (s *Server) logout(ex *exchange, r *http.Request) error {
 	sess, err := s.browserSession(ex, r)
 	if r.Method == http.MethodPost {
-		if err := sameOrigin(r); err != nil {
+		if err := sameOrigin(ex, r); err != nil {
 			return err
 		}
 	} else if !comesFromHere(r.Header, ex.HostPort) {
@@ -79,11 +79,11 @@ func (s *Server) endSession(ex *exchange, sess *session.Session, fallback string
 	if tokensErr != nil {
 		tokens.ID = "" // the provider asks the person instead
 	}
-	if target, ok := p.LogoutURL(ex.ctx, oidc.LogoutRequest{IDToken: tokens.ID, RedirectURL: s.absolute(p.postLogout, p)}); ok {
+	if target, ok := p.LogoutURL(ex.ctx, oidc.LogoutRequest{IDToken: tokens.ID, RedirectURL: s.absolute(p.spec.PostLogoutRedirectURL, p)}); ok {
 		return target, nil
 	}
-	if p.postLogout != "" {
-		return p.postLogout, nil
+	if p.spec.PostLogoutRedirectURL != "" {
+		return p.spec.PostLogoutRedirectURL, nil
 	}
 	return fallback, nil
 }

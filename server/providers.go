@@ -21,8 +21,7 @@ const mainProvider = "main"
 // A provider is one OpenID provider with what this server adds to it.
 type provider struct {
 	*oidc.Provider
-	spec       policy.Provider // as configured, the secret read
-	postLogout string          // where it sends browsers after a logout; "" leaves it to the provider
+	spec policy.Provider // as configured, the secret read
 }
 
 // A providerSet are the providers of one policy. It does not change.
@@ -78,7 +77,7 @@ func (s *Server) flagsProvider() (policy.Provider, bool, error) {
 	}
 	spec := policy.Provider{
 		Name: mainProvider, Label: "single sign-on", Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret,
-		RedirectURL: c.RedirectURL, Scopes: c.Scopes, EndSessionURL: c.EndSessionURL,
+		RedirectURL: c.RedirectURL, Scopes: c.Scopes, EndSessionURL: c.EndSessionURL, PostLogoutRedirectURL: c.PostLogoutRedirectURL,
 		UsernameClaim: c.UsernameClaim, GroupsClaim: c.GroupsClaim, EmailDomains: domains,
 		InsecureSkipVerify: c.NoTLSVerify, Origin: "-oidc-provider-url",
 	}
@@ -155,11 +154,7 @@ func (s *Server) makeProvider(spec policy.Provider, old *providerSet) (*provider
 	if err != nil {
 		return nil, err
 	}
-	p := &provider{Provider: made, spec: spec}
-	if spec.Name == mainProvider {
-		p.postLogout = s.cfg.SignIn.PostLogoutRedirectURL
-	}
-	return p, nil
+	return &provider{Provider: made, spec: spec}, nil
 }
 
 // isFor reports whether p was made of these settings, wherever they stand now.

@@ -284,3 +284,22 @@ func TestSkippedLoginPageIsThereAgainWhenThereIsAChoice(t *testing.T) {
 	eventually(t, "the users are read", func() bool { return h.signIn.users.Len() == 1 })
 	toLogin("a local user")
 }
+
+// TestForeignProviderGivesNothingByItsWord: with trust: subject, what a provider
+// says of addresses and groups opens no route and makes nobody an administrator.
+func TestForeignProviderGivesNothingByItsWord(t *testing.T) {
+	t.Parallel()
+	idp := newIDP(t)
+	for trust, want := range map[string]int{"claims": 200, "subject": 403} {
+		h := newHouse(t, whoApp, func(back string) string {
+			return "upstreams:\n  - {route: /ops, url: \"static://200\", require: {groups: [eng]}}\n" +
+				"providers:\n" + inPolicy("staff", idp, back, "trust: "+trust, "email_domains: [example.com]")
+		}, func(c *Config) { c.Admins = []string{"ann@example.com"} })
+		b := newBrowser(t, h.URL).signInAs("1001", "staff")
+		for _, path := range []string{"/ops", "/v1/auth/users"} {
+			if got := b.send("GET", path, nil); got.StatusCode != want {
+				t.Errorf("trust: %s: %s: %d, want %d", trust, path, got.StatusCode, want)
+			}
+		}
+	}
+}

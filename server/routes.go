@@ -27,8 +27,8 @@ func (s *Server) routes() []route {
 		{"GET", loginPath, s.withSignIn(s.login)},                                // page: providers and form
 		{"POST", loginPath, s.withSignIn(s.signInLocally)},                       // the form: local users
 		{"GET", initPath, s.withSignIn(s.beginLogin)},                            // to a provider
-		{"GET", callbackPath, s.withSignIn(s.callback)},                          // and back
-		{"GET", logoutPath, s.withSignIn(s.logout)},                              // asks first when another site links here
+		{"GET", callbackPath, s.withSignIn(withoutHead(s.callback))},             // and back
+		{"GET", logoutPath, s.withSignIn(withoutHead(s.logout))},                 // asks first when another site links here
 		{"POST", logoutPath, s.withSignIn(s.logout)},                             //
 		{"GET", signedOutPath, s.withSignIn(s.signedOut)},                        //
 		{"GET", forgetPath, s.withSignIn(s.forget)},                              // a picture on that page: the browser keeps nothing
@@ -87,6 +87,16 @@ func (s *Server) serveOwn(ex *exchange, r *http.Request, path string) error {
 		return fault.MethodNotAllowed(strings.Join(allowed, ", "))
 	}
 	return fault.NotFound()
+}
+
+// withoutHead refuses HEAD where a GET changes something.
+func withoutHead(serve func(*exchange, *http.Request) error) func(*exchange, *http.Request) error {
+	return func(ex *exchange, r *http.Request) error {
+		if r.Method == http.MethodHead {
+			return fault.MethodNotAllowed(http.MethodGet)
+		}
+		return serve(ex, r)
+	}
 }
 
 func (s *Server) assets(ex *exchange, r *http.Request) error {

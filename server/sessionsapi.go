@@ -55,7 +55,7 @@ func (s *Server) manager(ex *exchange, r *http.Request) (who *identity.Principal
 		return nil, false, err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		if err := sameOrigin(r); err != nil {
+		if err := sameOrigin(ex, r); err != nil {
 			return nil, false, err
 		}
 	}

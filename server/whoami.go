@@ -15,6 +15,9 @@ import (
 // caller is who asks one of this server's own endpoints: a browser session, an
 // access key or a session token.
 func (s *Server) caller(ex *exchange, r *http.Request) (*identity.Principal, error) {
+	if err := s.requireHTTPS(ex.Scheme); err != nil {
+		return nil, err
+	}
 	who, err := s.authenticate(ex, r.Header, s.state.Load(), policy.Authenticated)
 	if err != nil {
 		return nil, err
@@ -59,7 +62,7 @@ func (s *Server) sessionToken(ex *exchange, r *http.Request) error {
 	var claims token.Claims
 	switch who.Method {
 	case identity.MethodSession:
-		if err := sameOrigin(r); err != nil {
+		if err := sameOrigin(ex, r); err != nil {
 			return err
 		}
 		claims = token.Claims{Subject: who.Subject, SessionID: who.SessionID}

@@ -157,6 +157,23 @@ func stripCookies(h http.Header, ours nameList) {
 	h["Cookie"] = kept
 }
 
+// dropSetCookies removes the lines of an answer that would set one of our
+// cookies: an app must not put a person into another session, nor out of theirs.
+// A cookie without a name comes back as its bare value, so that counts as well.
+func dropSetCookies(h http.Header, ours nameList) {
+	lines := h["Set-Cookie"]
+	sets := func(line string) bool {
+		pair, _, _ := strings.Cut(line, ";")
+		return ours.has(cookieName(strings.TrimLeft(pair, " \t=")))
+	}
+	if len(lines) == 0 || len(ours.names) == 0 || !slices.ContainsFunc(lines, sets) {
+		return
+	}
+	if h["Set-Cookie"] = slices.DeleteFunc(slices.Clone(lines), sets); len(h["Set-Cookie"]) == 0 {
+		delete(h, "Set-Cookie")
+	}
+}
+
 // mentions reports whether one of the cookies in a line is ours.
 func mentions(line string, ours nameList) bool {
 	for pair := range strings.SplitSeq(line, ";") {

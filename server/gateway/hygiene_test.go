@@ -269,3 +269,26 @@ func TestOffersOfOtherProtocolsAreNotForwarded(t *testing.T) {
 		t.Errorf("a POST was upgraded:\n%s", head)
 	}
 }
+
+func TestUpstreamsCannotPlantOurCookies(t *testing.T) {
+	ours := nameList{[]string{"__Host-wavegate", "wavegate", "wavegate-login-*"}}
+	for line, stays := range map[string]bool{
+		"wavegate=x": false, "__Host-wavegate=x; Path=/; Secure": false, " wavegate =x": false, "=wavegate=x": false, "= =wavegate=x; Path=/": false,
+		"wavegate-login-abc=1; Max-Age=0": false, "wavegate": false, "\twavegate=": false,
+		"app=wavegate=x": true, "wavegatex=1": true, "Wavegate=1": true, "app=1; wavegate=2": true, "": true,
+	} {
+		h := http.Header{"Set-Cookie": {"first=1", line, "last=2; HttpOnly"}}
+		dropSetCookies(h, ours)
+		want := []string{"first=1", line, "last=2; HttpOnly"}
+		if !stays {
+			want = []string{"first=1", "last=2; HttpOnly"}
+		}
+		if got := h["Set-Cookie"]; !slices.Equal(got, want) {
+			t.Errorf("%q: left %q", line, got)
+		}
+	}
+	h := http.Header{"Set-Cookie": {"wavegate=x"}}
+	if dropSetCookies(h, ours); len(h) != 0 {
+		t.Errorf("left %v", h)
+	}
+}

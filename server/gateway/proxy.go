@@ -222,6 +222,7 @@ func (p *proxy) modifyResponse(resp *http.Response) error {
 		setCORS(x.writer.Header(), x.origin, p.route.CORS)
 	}
 	changeHeaders(resp.Header, p.route.ResponseHeaders)
+	dropSetCookies(resp.Header, p.gateway.cookies)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		x.answer = resp.Header
 	}

@@ -34,10 +34,18 @@ type Provider struct {
 	AuthURLParams [][2]string // name and value, in the file's order
 	EndSessionURL string      // "" is what the provider announces
 
+	PostLogoutRedirectURL string // where it sends browsers after signing out; "" leaves it to the provider
+
 	UsernameClaim, GroupsClaim string // "" are the usual ones
 
 	EmailDomains []string // see Admits
 	Groups       []string // see Admits
+
+	// Foreign leaves this provider's word on e-mail addresses and groups out of
+	// account, for roles, routes, administrators and apps alike: its people are
+	// known by subject alone. It is for providers at which anybody can have an
+	// account, beside one that is the operator's own. Admits still looks at both.
+	Foreign bool
 
 	InsecureSkipVerify bool   // accept any certificate of the provider's
 	Origin             string // where it was written: "policy.yaml:12"
@@ -104,7 +112,7 @@ func (c *compiler) readProviders(n *yaml.Node) {
 func (c *compiler) readProvider(n *yaml.Node) (pr Provider, ok bool) {
 	o := c.object(n, "a provider",
 		"name", "label", "issuer", "client_id", "client_secret", "client_secret_file", "redirect_url", "scopes",
-		"auth_url_params", "end_session_url", "username_claim", "groups_claim", "email_domains", "groups", "insecure_skip_verify")
+		"auth_url_params", "end_session_url", "post_logout_redirect_url", "username_claim", "groups_claim", "email_domains", "groups", "trust", "insecure_skip_verify")
 	if n.Kind != yaml.MappingNode {
 		return pr, false
 	}
@@ -112,7 +120,9 @@ func (c *compiler) readProvider(n *yaml.Node) (pr Provider, ok bool) {
 		Name: c.readProviderName(o), Origin: fmt.Sprintf("%s:%d", c.file, n.Line),
 		ClientID: o.text("client_id"), ClientSecret: o.secret("client_secret"), ClientSecretFile: o.text("client_secret_file"),
 		RedirectURL: parsed(o, "redirect_url", "", parseWebURL), EndSessionURL: parsed(o, "end_session_url", "", parseWebURL),
-		UsernameClaim: o.text("username_claim"), GroupsClaim: o.text("groups_claim"),
+		PostLogoutRedirectURL: parsed(o, "post_logout_redirect_url", "", parseWebURL),
+		UsernameClaim:         o.text("username_claim"), GroupsClaim: o.text("groups_claim"),
+		Foreign:            choice(o, "trust", []string{"claims", "subject"}, []bool{false, true}),
 		InsecureSkipVerify: o.boolean("insecure_skip_verify", false),
 	}
 	pr.Label = cmp.Or(o.text("label"), pr.Name)

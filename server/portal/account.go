@@ -31,7 +31,7 @@ type SessionRow struct {
 }
 
 // A PasswordForm changes the password of a local user. It posts
-// current, new and repeat.
+// current_password, new_password and repeat_password.
 type PasswordForm struct {
 	Action string
 	Error  string // why the last try did not do; "" at first

@@ -46,7 +46,8 @@ func TestSignInByKeyboardInABrowser(t *testing.T) {
 			if shown == look.NoScript {
 				t.Errorf("the button that needs scripts is shown: %v", shown)
 			}
-			page.Press(t, "ada") // the first input has the focus
+			page.WaitFor(t, `document.activeElement.id === "username"`) // the first input has the focus
+			page.Press(t, "ada")
 			page.Press(t, "\t")
 			page.Press(t, "correct horse")
 			page.Press(t, "\r")

@@ -91,11 +91,12 @@ func (v loginView) FocusPassword() bool {
 type SignedOutPage struct {
 	LoginURL     string
 	ProviderNote string // such as "You may still be signed in at Google."; "" says nothing
+	ForgetURL    string // asked for like a picture, and tells the browser to forget pages; "" is none
 }
 
 // SignedOut writes the page after a logout.
 func (p *Pages) SignedOut(w io.Writer, v SignedOutPage) error {
-	v.LoginURL = local(v.LoginURL)
+	v.LoginURL, v.ForgetURL = local(v.LoginURL), local(v.ForgetURL)
 	return p.render(w, p.signedOut, struct {
 		SignedOutPage
 		Site  Site

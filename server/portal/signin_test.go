@@ -21,7 +21,7 @@ func pagesOf(s, u string) map[string]sample {
 			Providers: []ProviderButton{{s, s, u}, {Name: s, URL: u}}, Form: &LoginForm{Action: u, Next: u, Username: s, Error: s},
 			Next: u, Where: s, Message: s, SwitchFrom: s,
 		}),
-		"signed-out": page(func(p *Pages, w io.Writer) error { return p.SignedOut(w, SignedOutPage{u, s}) }),
+		"signed-out": page(func(p *Pages, w io.Writer) error { return p.SignedOut(w, SignedOutPage{u, s, u}) }),
 		"logout":     page(func(p *Pages, w io.Writer) error { return p.Logout(w, LogoutPage{s, u, u, u}) }),
 		"no-access": page(func(p *Pages, w io.Writer) error {
 			return p.NoAccess(w, NoAccessPage{s, s, s, u, u, u, s, []string{s}})
@@ -183,7 +183,7 @@ func TestAccountPage(t *testing.T) {
 	page := samples()["account"].html(t, p)
 	has(t, page, "<h1><bdi>ada</bdi></h1>", "Firefox on Linux", "Safari on iPhone", "Edge on Windows",
 		`<time datetime="2026-03-09T08:12:40Z">9 Mar 2026, 08:12 UTC</time>`, `name="id" value="s2"`, `name="id" value="s3"`,
-		`action="/_auth/account/end-others"`, `name="current"`, `autocomplete="new-password"`, `href="/_auth/account?after=s3"`)
+		`action="/_auth/account/end-others"`, `name="current_password"`, `autocomplete="new-password"`, `href="/_auth/account?after=s3"`)
 	hasNot(t, page, `value="s1"`) // signing out is what ends this one
 
 	v.Sessions, v.Password, v.More = v.Sessions[:1], nil, ""
@@ -220,10 +220,10 @@ func TestErrorPageLeadsToSignIn(t *testing.T) {
 
 func TestPolicyOfFormsTakesOriginsAlone(t *testing.T) {
 	p := newPages(t, "/")
-	good := []string{"https://id.example.com", "http://127.0.0.1:8080", "https://[2001:db8::1]:8443"}
-	has(t, p.CSPWithForms(good...), "; form-action 'self' https://id.example.com http://127.0.0.1:8080 https://[2001:db8::1]:8443; ")
+	good := []string{"https:", "https://id.example.com", "http://127.0.0.1:8080", "https://[2001:db8::1]:8443"}
+	has(t, p.CSPWithForms(good...), "; form-action 'self' https: https://id.example.com http://127.0.0.1:8080 https://[2001:db8::1]:8443; ")
 	for _, bad := range []string{
-		"", "https:", "https://", "*", "https://*", "https://*.example.com", "https://a.example; script-src *", "https://a.example/path",
+		"", "http:", "https: *", "https:;", "https://", "*", "https://*", "https://*.example.com", "https://a.example; script-src *", "https://a.example/path",
 		"https://user@a.example", "javascript:x", "data:", "https://a.example b.example", "'unsafe-inline'", "https://a.example,b", "HTTPS://A/", "//a.example",
 	} {
 		if got := p.CSPWithForms(bad); got != p.CSP() {

@@ -21,7 +21,8 @@ type Look struct {
 	Name          string // "phone-dark", also part of a screenshot's name
 	Width, Height int64  // CSS pixels
 	Phone, Dark   bool
-	NoScript      bool // the browser runs no scripts of pages
+	NoScript      bool   // the browser runs no scripts of pages
+	Agent         string // what the browser calls itself; "" is the truth
 }
 
 // Looks returns the four looks that every page must bear.

@@ -107,7 +107,11 @@ func (p *Page) look(t *testing.T, header map[string]string) {
 		Width: p.Look.Width, Height: p.Look.Height, DeviceScaleFactor: scale, Mobile: p.Look.Phone,
 	})
 	_, err4 := chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: p.Look.NoScript})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	var err5 error
+	if p.Look.Agent != "" {
+		_, err5 = chromedp.Call(p.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: p.Look.Agent})
+	}
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		t.Fatalf("prepare the tab: %v", err)
 	}
 }
@@ -136,20 +140,43 @@ func Eval[T any](t *testing.T, p *Page, expression string) T {
 }
 
 // WaitFor waits until the JavaScript expression is true, be it on the page that
-// a link or a form leads to.
+// a link or a form leads to. It asks again and again: a page that is left for the
+// browser's back button stands still and answers nothing.
 func (p *Page) WaitFor(t *testing.T, expression string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	for {
-		err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void](expression))
-		if err == nil {
+		met, err := p.ask(ctx, expression)
+		if met {
 			return
 		}
-		if e, ok := errors.AsType[*cdproto.Error](err); !ok || e.Code != pageLeft || ctx.Err() != nil {
-			t.Fatalf("%s: %v while waiting for %s at %s", p.url, err, expression, p.whereabouts())
+		if err == nil || isPageLeft(err) {
+			select {
+			case <-ctx.Done():
+				err = ctx.Err()
+			case <-time.After(10 * time.Millisecond):
+				continue
+			}
 		}
+		t.Fatalf("%s: %v while waiting for %s at %s", p.url, err, expression, p.whereabouts())
 	}
+}
+
+// ask evaluates a condition once.
+func (p *Page) ask(ctx context.Context, condition string) (bool, error) {
+	once, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	met, err := chromedp.Run(once, chromedp.Evaluate[bool]("Boolean("+condition+")"))
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return false, nil // asked of a page that was just left
+	}
+	return met, err
+}
+
+func isPageLeft(err error) bool {
+	e, ok := errors.AsType[*cdproto.Error](err)
+	return ok && e.Code == pageLeft
 }
 
 // pageLeft is what the browser answers about a page that was left meanwhile.
