@@ -15,6 +15,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // The published pair: the one that the documentation prints, for a first try on
@@ -25,6 +27,10 @@ const (
 )
 
 const defaultQueue = 256
+
+// grace is how long keys outlive their file: a swap that is no single rename
+// leaves a moment without one.
+const grace = 5 * time.Second
 
 // ErrNoKeys is returned by Open when a file is required and holds no key or, if
 // it is one of users, no user.
@@ -93,9 +99,11 @@ type Keychain struct {
 
 	table atomic.Pointer[table] // swapped by Reload, read by everybody
 
-	reload   sync.Mutex // held by Reload; guards the two below
+	reload   sync.Mutex // held by Reload; guards those below
 	sawFile  bool       // the file has been there
 	sawKeys  bool       // the file has held keys
+	missing  time.Time  // since when the file that was there is not; zero: it is
+	gone     bool       // missing for longer than grace: it counts as empty
 	fallback *Key       // the published pair while it stands in for missing keys
 }
 
@@ -134,12 +142,14 @@ func Open(cfg Config) (*Keychain, error) {
 
 // Reload reads the file again. Keys whose line did not change stay, with all
 // that is remembered of them; the others end before it returns. A file without
-// a key in it takes all of its keys away. On error, a missing file among
-// them, nothing changes.
+// a key in it takes all of its keys away, and so does one that was there and is
+// missing for some seconds: a MissingError says that they will end, and once
+// more that they did. On every other error nothing changes.
 func (c *Keychain) Reload() error {
 	c.reload.Lock()
 	defer c.reload.Unlock()
 	records, found, err := c.read()
+	ended, err := c.judge(err)
 	if err != nil {
 		return err
 	}
@@ -158,8 +168,48 @@ func (c *Keychain) Reload() error {
 	}
 	c.table.Store(t)
 	t.endMissing(old)
+	if ended {
+		return &MissingError{file: c.file}
+	}
 	return nil
 }
+
+// judge lets a missing file count as empty when it was there and grace is over.
+// Ended is true for the first such reading.
+func (c *Keychain) judge(err error) (ended bool, _ error) {
+	if !c.sawFile || !errors.Is(err, fs.ErrNotExist) {
+		c.missing, c.gone = time.Time{}, false
+		return false, err
+	}
+	if c.missing.IsZero() {
+		c.missing = time.Now()
+	}
+	if left := grace - time.Since(c.missing); left > 0 {
+		return false, &MissingError{Left: left, file: c.file}
+	}
+	ended, c.gone = !c.gone, true
+	return ended, nil
+}
+
+// A MissingError is returned by Reload for a file that was there and is missing.
+// It is an fs.ErrNotExist.
+type MissingError struct {
+	Left time.Duration // until the keys end: read the file again then; 0: they have ended
+
+	file File
+}
+
+// Error says what becomes of the keys.
+func (e *MissingError) Error() string {
+	w := e.file.Kind.words()
+	if e.Left > 0 {
+		return fmt.Sprintf("%s %s: %v: unless it comes back, its %ss end in some seconds", w.file, e.file.Path, syscall.ENOENT, w.entry)
+	}
+	return fmt.Sprintf("the %s %s is gone: its %ss open nothing any more; put it back", w.file, e.file.Path, w.entry)
+}
+
+// Unwrap returns fs.ErrNotExist.
+func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
 
 // addGiven puts the pair from Config into the table. Where the file has its ID,
 // the line must be of the same secret: it stands then, under the pair's Key, so

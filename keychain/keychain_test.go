@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // opens reports whether the pair opens the keychain.
@@ -316,4 +318,75 @@ func TestFileThatIsMadeLaterAndGoesIsAnError(t *testing.T) {
 	if !c.Has("id") {
 		t.Error("the keys went with the file")
 	}
+}
+
+func TestKeysOfAFileThatIsGoneEnd(t *testing.T) {
+	for _, required := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			path := tempPath(t)
+			write(t, path, "id", "secret", "pair", "of settings")
+			cfg := Config{Path: path, Required: required, ID: "pair", Secret: "of settings", AllowPublished: !required, compare: new(counter).compare}
+			c, err := Open(cfg)
+			must(t, err)
+			key, pair := c.Key("id"), c.Key("pair")
+			must(t, os.Remove(path))
+			for _, left := range []time.Duration{grace, grace - 2*time.Second, time.Nanosecond} {
+				if missing, ok := errors.AsType[*MissingError](c.Reload()); !ok || missing.Left > left || missing.Left <= 0 || !errors.Is(missing, fs.ErrNotExist) {
+					t.Errorf("%v before the end: %+v", left, missing)
+				}
+				if key.Ended().Err() != nil || !opens(t, c, "id", "secret") {
+					t.Errorf("%v before the end: the key has ended", left)
+				}
+				switch left {
+				case grace:
+					time.Sleep(2 * time.Second)
+				case grace - 2*time.Second:
+					time.Sleep(left - time.Nanosecond)
+				default:
+					time.Sleep(left)
+				}
+			}
+			missing, ok := errors.AsType[*MissingError](c.Reload())
+			if !ok || missing.Left != 0 || missing.Error() != "the keychain "+path+" is gone: its keys open nothing any more; put it back" {
+				t.Errorf("at the end: %v", missing)
+			}
+			if key.Ended().Err() == nil || opens(t, c, "id", "secret") || opens(t, c, DefaultID, DefaultSecret) {
+				t.Error("keys of a file that is gone open")
+			}
+			if pair.Ended().Err() != nil || !opens(t, c, "pair", "of settings") || c.Len() != 1 {
+				t.Error("the pair of the settings went with the file")
+			}
+			must(t, c.Reload()) // it was said once
+			time.Sleep(time.Hour)
+			must(t, c.Reload())
+			write(t, path, "id", "secret")
+			must(t, c.Reload())
+			if !opens(t, c, "id", "secret") || key.Ended().Err() == nil {
+				t.Error("the file is back: its keys do not open, or an ended one lives again")
+			}
+			must(t, os.Remove(path))
+			if missing, ok := errors.AsType[*MissingError](c.Reload()); !ok || missing.Left != grace || !c.Has("id") {
+				t.Errorf("gone again: %v", missing)
+			}
+		})
+	}
+}
+
+func TestFileThatIsMissingForAMomentEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := open(t, "id", "secret")
+		path, key := c.cfg.Path, c.Key("id")
+		for range 3 {
+			must(t, os.Rename(path, path+".aside"))
+			if err := c.Reload(); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("got %v, want fs.ErrNotExist", err)
+			}
+			time.Sleep(grace - time.Millisecond)
+			must(t, os.Rename(path+".aside", path))
+			must(t, c.Reload())
+			if key.Ended().Err() != nil || c.Key("id") != key {
+				t.Fatal("the key has ended")
+			}
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"wavegate/keychain"
 	"wavegate/keychain/filewatch"
 	"wavegate/server/policy"
 	"wavegate/server/portal"
@@ -23,6 +24,8 @@ import (
 func (s *Server) Reload() error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	s.keysEndIn = 0
+	defer s.lookAgain()
 	s.tell(s.notify.reloading())
 	defer func() { s.tell(s.notify.send("READY=1")) }()
 	parts := []struct {
@@ -50,7 +53,7 @@ func (s *Server) Reload() error {
 }
 
 func (s *Server) reloadKeychain() error {
-	if err := s.keychain.Reload(); err != nil {
+	if err := s.readKeys(s.keychain); err != nil {
 		return err
 	}
 	s.state.Store(&state{policy: s.state.Load().policy}) // forgets principals of keys that are gone
@@ -63,9 +66,57 @@ func (s *Server) reloadUsers() error {
 	if s.signIn == nil {
 		return nil
 	}
-	err := s.signIn.users.Reload()
+	err := s.readKeys(s.signIn.users)
 	s.recheckSessions()
 	return err
+}
+
+// readKeys reads a file of keys or users again. Keys whose file is gone for good
+// end, which is logged once and is no error: the old ones do not stay.
+func (s *Server) readKeys(kc *keychain.Keychain) error {
+	err := kc.Reload()
+	missing, ok := errors.AsType[*keychain.MissingError](err)
+	switch {
+	case !ok:
+		return err
+	case missing.Left == 0:
+		s.log.Error(missing.Error())
+		return nil
+	}
+	if s.keysEndIn == 0 || missing.Left < s.keysEndIn {
+		s.keysEndIn = missing.Left
+	}
+	return err
+}
+
+// lookAgain tells rereads when keys of a missing file end. Each Reload knows it
+// of all files, so that what an earlier one said is void.
+func (s *Server) lookAgain() {
+	select {
+	case <-s.again:
+	default:
+	}
+	s.again <- s.keysEndIn // it has room: nobody else sends
+}
+
+// rereads reloads when the keys of a missing file are to end, until ctx ends.
+// No watcher would tell: nothing changes then.
+func (s *Server) rereads(ctx context.Context) {
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case in := <-s.again:
+			due = nil
+			if in > 0 {
+				due = time.After(in)
+			}
+		case <-due:
+			due = nil
+			_ = s.Reload() // errors are logged there
+		}
+	}
 }
 
 func (s *Server) reloadTLS() error {

@@ -50,6 +50,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	helpers, stopHelpers := context.WithCancel(ctx)
 	work.Go(func() { s.watch(helpers) })
+	work.Go(func() { s.rereads(helpers) })
 	work.Go(func() { s.notify.watchdog(helpers, os.Getenv, s.log) })
 	if s.signIn != nil {
 		work.Go(func() {

@@ -253,6 +253,7 @@ func TestWhatAKeyOpenedEndsWhenItIsRemovedOrChanged(t *testing.T) {
 		"another secret":  func() { writeFile(t, path, keychainLine(t, "alice", "new")+others) },
 		"swapped file":    func() { must(t, os.Rename(writeFile(t, filepath.Join(dir, "next"), others), path)) },
 		"emptied file":    func() { writeFile(t, path, "# nobody\n") },
+		"deleted file":    func() { must(t, os.Remove(path)) },
 		"the same secret": func() { writeFile(t, path, keychainLine(t, "alice", "a")+others) }, // another hash is another key
 	} {
 		writeFile(t, path, keychainLine(t, "alice", "a")+others)

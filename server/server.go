@@ -19,6 +19,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wavegate/keychain"
 	"wavegate/keychain/filewatch"
@@ -52,7 +53,9 @@ type Server struct {
 	watcher *filewatch.Watcher
 	notify  notifier // the service manager, or nobody
 
-	reloading sync.Mutex                   // held by Reload
+	reloading sync.Mutex                   // held by Reload; guards keysEndIn
+	keysEndIn time.Duration                // what Reload found: keys of a missing file end; 0: no file is missing
+	again     chan time.Duration           // from Reload to rereads; it holds one
 	keys      sync.Map                     // *keychain.Key → true: keys in use, until they end
 	state     atomic.Pointer[state]        // policy and its principals; swapped by Reload
 	headers   atomic.Pointer[http.Header]  // extra headers of every answer; swapped by Reload
@@ -77,7 +80,7 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 		return nil, SettingsError{err}
 	}
 	out := &lockedWriter{w: log}
-	s := &Server{cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{})}
+	s := &Server{cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{}), again: make(chan time.Duration, 1)}
 	if cfg.LogFormat != "text" {
 		s.requests = &requestLog{w: out}
 	}
