@@ -58,7 +58,7 @@ func (s *Server) recheckSessions() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := s.signIn.sessions.EndUnless(ctx, s.vouched); err != nil {
-		s.log.Warn("sessions could not be ended", "error", err)
+		s.log.Warn("sessions ended here but not yet in the store, it is tried again", "error", err)
 	}
 }
 

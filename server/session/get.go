@@ -38,8 +38,9 @@ func hashID(cookie string) Hash {
 func isGone(err error) bool { return errors.Is(err, ErrNoSession) }
 
 // Get returns the session that a cookie names, for a request: the session counts
-// as used, and the provider is asked first when that is due. A session that is
-// remembered costs no look at the store. Errors: ErrNoSession; ErrUnavailable
+// as used, and the provider is asked when that is due; it has two seconds to
+// answer before the session goes on as it was. A session that is remembered
+// costs no look at the store. Errors: ErrNoSession; ErrUnavailable
 // when nothing can be said because the store cannot be asked.
 func (m *Manager) Get(ctx context.Context, cookie string) (*Session, error) {
 	now := m.now()
@@ -92,19 +93,26 @@ func (m *Manager) ByID(ctx context.Context, id string) (*Session, error) {
 	return m.find(ctx, &list[0].Hash, m.now())
 }
 
-// Touch counts as a use of the session: something happened on a socket.
-func (m *Manager) Touch(s *Session) { m.touch(s, m.now()) }
+// Touch counts as a use of the session: something happened on a socket. When it
+// is due the provider is asked, without a wait: its no ends the session.
+func (m *Manager) Touch(s *Session) {
+	if m.touch(s, m.now()) && m.cfg.Renew != nil && m.due(s) {
+		m.renewing(s, m.due)
+	}
+}
 
-// touch moves the time of last use. Most calls do nothing: only a move that is
-// worth it is written to memory, and only one that is worth more to the store.
-func (m *Manager) touch(s *Session, now int64) {
+// touch moves the time of last use, and reports whether it did. Most calls do
+// nothing: only a move that is worth it is written to memory, and only one that
+// is worth more to the store.
+func (m *Manager) touch(s *Session, now int64) (moved bool) {
 	if now-s.seen.Load() < m.grain().Milliseconds() {
-		return
+		return false
 	}
 	raise(&s.seen, now)
 	if now-s.written.Load() >= m.worth() {
 		m.touched.add(s)
 	}
+	return true
 }
 
 // grain is the smallest move of the time of last use.

@@ -97,6 +97,8 @@ type Manager struct {
 	known     gate      // store look-ups for sessions that are remembered
 	negative  negatives // cookies that the store did not know a moment ago
 	renewals  renewals
+	outages   outages
+	unended   unended
 	rechecks  rechecks
 	touched   touched
 	tasks     tasks
@@ -135,7 +137,9 @@ func New(cfg Config, store Store) (*Manager, error) {
 		known:     newGate(knownLookups),
 		loads:     loads{open: make(map[Hash]*load)},
 		negative:  newNegatives(),
-		renewals:  renewals{open: make(map[Hash]chan struct{})},
+		renewals:  renewals{open: make(map[Hash]*flight)},
+		outages:   outages{all: make(map[string]*outage)},
+		unended:   unended{ids: make(map[string]struct{})},
 		rechecks:  rechecks{queued: make(map[Hash]struct{})},
 	}
 	m.memory = newMemory(cfg.CacheBytes, m.evicted)

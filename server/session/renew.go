@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 const (
 	claimFor     = 30 * time.Second // how long other processes leave a renewal to this one
 	renewTimeout = 15 * time.Second // for the provider
+	renewWait    = 2 * time.Second  // for requests, from the start of the renewal
 	claimWait    = 5 * time.Second  // for another process that renews
 	pollFirst    = 50 * time.Millisecond
 	pollMost     = 500 * time.Millisecond
@@ -26,13 +28,20 @@ const (
 // away must not lose a refresh token that the provider has spent.
 type renewals struct {
 	mu   sync.Mutex // guards open
-	open map[Hash]chan struct{}
+	open map[Hash]*flight
+}
+
+// A flight is a renewal under way.
+type flight struct {
+	done chan struct{}   // closed when it is over
+	late context.Context // ended when it is over or has lasted for renewWait
 }
 
 // Fresh returns the session with an access token that is good for half a minute
-// more, as far as the provider gives one. The session goes on with the old one
-// when the provider cannot be asked. Errors: ErrNoSession when the provider has
-// ended the session, ErrUnavailable when ctx ended.
+// more, as far as the provider gives one, and waits for it as long as that takes.
+// The session goes on with the old one when the provider cannot be asked. Errors:
+// ErrNoSession when the provider has ended the session, ErrUnavailable when ctx
+// ended.
 func (m *Manager) Fresh(ctx context.Context, s *Session) (*Session, error) {
 	if s.over.Load() {
 		return nil, ErrNoSession
@@ -40,15 +49,19 @@ func (m *Manager) Fresh(ctx context.Context, s *Session) (*Session, error) {
 	if m.cfg.Renew == nil || !m.stale(s) {
 		return s, nil
 	}
-	return m.renew(ctx, s, m.stale)
+	f, _ := m.renewing(s, m.stale)
+	return m.renewed(ctx, s, f.done)
 }
 
-// renewDue is the end of Get for a session that is renewed from time to time.
+// renewDue is the end of Get for a session that is renewed from time to time. A
+// provider that is slow holds nobody up for long: the session goes on as it was,
+// and ends, its sockets with it, should the provider say no later.
 func (m *Manager) renewDue(ctx context.Context, s *Session) (*Session, error) {
 	if !m.due(s) {
 		return s, nil
 	}
-	return m.renew(ctx, s, m.due)
+	f, _ := m.renewing(s, m.due)
+	return m.renewed(ctx, s, f.late.Done())
 }
 
 // due reports whether it is time to ask the provider about the session.
@@ -68,11 +81,10 @@ func (m *Manager) stale(s *Session) bool {
 	return err == nil && t.Refresh != "" && !t.Expiry.IsZero() && soon >= t.Expiry.UnixMilli() && m.now() >= s.retryAt.Load()
 }
 
-// renew waits for the renewal of a session, which begins where it is not under
-// way and still needed.
-func (m *Manager) renew(ctx context.Context, s *Session, needed func(*Session) bool) (*Session, error) {
+// renewed returns the session after a wait for its renewal.
+func (m *Manager) renewed(ctx context.Context, s *Session, wait <-chan struct{}) (*Session, error) {
 	select {
-	case <-m.renewing(s, needed):
+	case <-wait:
 	case <-ctx.Done():
 		return nil, unavailable(context.Cause(ctx))
 	}
@@ -82,53 +94,48 @@ func (m *Manager) renew(ctx context.Context, s *Session, needed func(*Session) b
 	return s, nil
 }
 
-// renewing returns a channel that is closed when the session's renewal is over.
-func (m *Manager) renewing(s *Session, needed func(*Session) bool) <-chan struct{} {
+// renewing returns the renewal of a session under way. One begins where there is
+// none; should it not be needed any more, it is over at once.
+func (m *Manager) renewing(s *Session, needed func(*Session) bool) (f *flight, began bool) {
 	r := &m.renewals
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if done := r.open[s.hash]; done != nil {
-		return done
+	if f = r.open[s.hash]; f != nil {
+		return f, false
 	}
-	done := make(chan struct{})
-	started := m.tasks.start(func() {
+	late, over := context.WithTimeout(context.Background(), renewWait)
+	f = &flight{make(chan struct{}), late}
+	began = m.tasks.start(func() {
 		defer func() {
 			r.mu.Lock()
 			delete(r.open, s.hash)
 			r.mu.Unlock()
-			close(done)
+			close(f.done)
+			over()
 		}()
 		if needed(s) && !s.over.Load() { // the one before may have done it
 			m.renewOnce(s)
 		}
 	})
-	if started {
-		r.open[s.hash] = done
-	} else {
-		close(done) // the process ends: the session goes on as it is
+	if began {
+		r.open[s.hash] = f
+	} else { // the process ends: the session goes on as it is
+		close(f.done)
+		over()
 	}
-	return done
+	return f, began
 }
 
 // renewOnce asks the provider, or waits for the process that does.
 func (m *Manager) renewOnce(s *Session) {
-	err := m.safely(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
-		defer cancel()
-		r, now := s.Record(), m.cfg.Now().UTC()
-		present, won, err := m.store.ClaimRenewal(ctx, s.hash, r.Version, now, now.Add(claimFor))
-		switch {
-		case err != nil:
-			return err
-		case won:
-			return m.askProvider(ctx, s, r)
-		case present.Version > r.Version:
-			m.memory.renew(s, &present)
-			return nil
-		}
-		return m.awaitOther(ctx, s, r.Version)
-	})
-	switch {
+	r := s.Record()
+	leave, at, ok := m.outages.ask(r.Provider, m.now())
+	if !ok {
+		s.retryAt.Store(at)
+		return
+	}
+	defer leave()
+	switch err := m.safely(func() error { return m.claimAndAsk(s, r) }); {
 	case isGone(err):
 		m.finish(s)
 	case err != nil:
@@ -139,9 +146,33 @@ func (m *Manager) renewOnce(s *Session) {
 	}
 }
 
+// claimAndAsk asks the provider about the session r, where no other process does.
+func (m *Manager) claimAndAsk(s *Session, r *Record) error {
+	ctx, cancel := context.WithTimeout(context.Background(), renewTimeout)
+	defer cancel()
+	now := m.cfg.Now().UTC()
+	until := now.Add(claimFor)
+	present, won, err := m.store.ClaimRenewal(ctx, s.hash, r.Version, now, until)
+	switch {
+	case err != nil:
+		return err
+	case won:
+		spent := !bytes.Equal(present.Sealed, r.Sealed) // what the store has: newer tokens could not be written
+		return m.askProvider(ctx, s, r, func() {
+			if !spent {
+				m.release(r, until)
+			}
+		})
+	case present.Version > r.Version:
+		m.memory.renew(s, &present)
+		return nil
+	}
+	return m.awaitOther(ctx, s, r.Version)
+}
+
 // postpone lets the session go on as it is and the provider rest for a while.
 func (m *Manager) postpone(s *Session) {
-	s.backoff = min(max(2*s.backoff, backoffFirst.Milliseconds()), backoffMost.Milliseconds())
+	s.backoff = longer(s.backoff)
 	s.retryAt.Store(m.now() + s.backoff)
 }
 
@@ -164,21 +195,34 @@ func (m *Manager) awaitOther(ctx context.Context, s *Session, version int64) err
 	return errStillClaimed
 }
 
-// askProvider renews the session r, whose claim this process holds.
-func (m *Manager) askProvider(ctx context.Context, s *Session, r *Record) error {
+// askProvider renews the session r, whose claim this process holds. It
+// calls release when the provider could not be asked.
+func (m *Manager) askProvider(ctx context.Context, s *Session, r *Record, release func()) error {
 	tokens, err := m.openTokens(r)
 	if err != nil {
 		m.cfg.Log.Warn("session ended: its tokens cannot be opened, so the provider cannot be asked any more; was a line taken out of the secret file?", "session", r.ID, "error", err)
 		return m.refused(r)
 	}
 	renewal, err := m.cfg.Renew(ctx, *r, tokens)
-	if errors.Is(err, ErrRefused) {
+	refused := errors.Is(err, ErrRefused)
+	m.outages.answered(r.Provider, err == nil || refused, m.now())
+	switch {
+	case refused:
 		return m.refused(r)
-	}
-	if err != nil {
+	case err != nil:
+		release()
 		return err
 	}
 	return m.keep(s, r, tokens, renewal)
+}
+
+// release gives the claim on a renewal back, so that another process may try: who
+// claims at the very end of a claim, until now, ends it. Should that fail, the
+// claim ends by itself.
+func (m *Manager) release(r *Record, until time.Time) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	_, _, _ = m.store.ClaimRenewal(ctx, r.Hash, r.Version, until, m.cfg.Now().UTC())
 }
 
 // refused ends a session that the provider has ended. It does so in this process

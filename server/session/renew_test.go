@@ -120,7 +120,7 @@ func TestProviderThatIsDownEndsNoSession(t *testing.T) {
 			asked := time.Now()
 			_, err := m.Get(t.Context(), cookie)
 			must(t, err)
-			if took := time.Since(asked); took > 15*time.Second {
+			if took := time.Since(asked); took > 2*time.Second {
 				t.Fatalf("a request took %v", took)
 			} else if took > 0 {
 				slow++
@@ -238,7 +238,7 @@ func TestProcessThatDiesHoldsUpARenewalForAWhile(t *testing.T) {
 		asked := time.Now()
 		_, err = m.Get(t.Context(), cookie)
 		must(t, err)
-		if took := time.Since(asked); took != 5*time.Second {
+		if took := time.Since(asked); took != 2*time.Second {
 			t.Errorf("waited %v for the other process", took)
 		}
 		asked = time.Now()
@@ -247,7 +247,7 @@ func TestProcessThatDiesHoldsUpARenewalForAWhile(t *testing.T) {
 		if took := time.Since(asked); took != 0 {
 			t.Errorf("the next request waited %v", took)
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(33 * time.Second) // 5 s for the other process, 30 s of patience
 		_, err = m.Get(t.Context(), cookie)
 		must(t, err)
 		if p.calls.Load() != 1 || s.Record().Version != 2 {
@@ -277,6 +277,7 @@ func TestStoreThatFailsAfterTheProviderKeepsTheNewToken(t *testing.T) {
 		fail.Store(true)
 		_, err := m.Get(t.Context(), cookie)
 		must(t, err)
+		time.Sleep(time.Second) // the last try to write
 		tokens, err := m.Tokens(s)
 		must(t, err)
 		if tokens.Access != "access-ann+" {

@@ -8,11 +8,14 @@ import (
 
 const (
 	watchEvery = time.Second
+	usedFor    = time.Minute // after its last use a session counts as in use
 	sweepEvery = time.Minute
 	sweepFirst = 5 * time.Second        // after the start, when others want the store more
 	sweepBatch = 500                    // sessions
 	sweepPause = 100 * time.Millisecond // between batches: the store has other work
 	touchBatch = 1000                   // sessions
+
+	watchRenewals = 16 // that begin each time; the others come next
 )
 
 // Run does what time brings until ctx ends: it writes down who was seen, ends
@@ -46,17 +49,29 @@ func every(ctx context.Context, first, then time.Duration, f func()) {
 
 // watch ends the sessions that time has ended. Idle ones are asked about first,
 // since another process may have seen their owners; so are those that are not
-// believed.
+// believed. Those in use are renewed when that is due: what only a socket holds
+// may see no request for hours.
 func (m *Manager) watch() {
-	now, epoch := m.now(), m.epoch.Load()
+	now, epoch, renewals := m.now(), m.epoch.Load(), 0
 	m.memory.each(func(s *Session) {
 		switch {
 		case now >= s.expires:
 			m.finish(s)
 		case s.epoch.Load() != epoch || s.deadAt(now, m.idle()):
 			m.recheck(s.hash)
+		case renewals < watchRenewals && m.inUse(s, now) && m.due(s):
+			if _, began := m.renewing(s, m.due); began {
+				renewals++
+			}
 		}
 	})
+	m.endUnended()
+}
+
+// inUse reports whether a session is used, now or a moment ago: nobody waits for
+// what the provider says of any other.
+func (m *Manager) inUse(s *Session, now int64) bool {
+	return m.cfg.Renew != nil && (s.watched() || now-s.seen.Load() <= usedFor.Milliseconds())
 }
 
 // sweep has sessions removed from the store that time has ended. Uses that other

@@ -41,7 +41,32 @@ type Session struct {
 	guarded bool  // has its cleanup; guarded by the shard
 }
 
-type life struct{ context.Context }
+// A life is a context that counts who waits for its end: requests under way,
+// streams and sockets. Package context hands everybody to AfterFunc who wants to
+// be told, since it does not find its own kind behind Value.
+type life struct {
+	context.Context
+	watchers atomic.Int64
+}
+
+// Value hides what kind of context it is; there are no values.
+func (*life) Value(any) any { return nil }
+
+// AfterFunc is what context.AfterFunc and contexts derived from this one call.
+func (l *life) AfterFunc(f func()) (stop func() bool) {
+	l.watchers.Add(1)
+	stopInner := context.AfterFunc(l.Context, f)
+	return func() bool {
+		stopped := stopInner()
+		if stopped {
+			l.watchers.Add(-1)
+		}
+		return stopped
+	}
+}
+
+// watched reports whether somebody waits for the session's end.
+func (s *Session) watched() bool { return s.life.watchers.Load() > 0 }
 
 // A view is one version of a session.
 type view struct {
