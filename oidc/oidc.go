@@ -40,6 +40,8 @@ type Provider struct {
 	metadata *document[*metadata]
 	keys     *document[keySet]
 	spent    *replays // IDs of logout tokens
+
+	tokenBrake brake // of the token endpoint
 }
 
 // New returns the provider that cfg describes, or every problem of cfg. It

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -21,23 +22,19 @@ type grant struct {
 	refresh                     string
 }
 
-// token asks the token endpoint. After a refresh that brings no new refresh
-// token, x/oauth2 puts the old one into the answer.
+// token asks the token endpoint, unless that has not answered for a while.
 func (p *Provider) token(ctx context.Context, m *metadata, g grant) (*tokens, error) {
-	config := oauth2.Config{
-		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: g.redirectURL,
-		Endpoint: oauth2.Endpoint{TokenURL: m.Token, AuthStyle: m.authStyle()},
-	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, p.http)
-	var t *oauth2.Token
-	var err error
-	if g.refresh != "" {
-		t, err = config.TokenSource(ctx, &oauth2.Token{RefreshToken: g.refresh}).Token()
-	} else {
-		t, err = config.Exchange(ctx, g.code, oauth2.VerifierOption(g.verifier))
-	}
+	probe, err := p.tokenBrake.enter(p.cfg.Now())
 	if err != nil {
-		return nil, p.tokenError(err, g)
+		return nil, err
+	}
+	t, heard, err := p.askToken(ctx, m, g)
+	if err != nil {
+		err = p.tokenError(err, g)
+	}
+	p.tokenBrake.leave(probe, p.cfg.Now(), heard, err)
+	if err != nil {
+		return nil, err
 	}
 	id, _ := t.Extra("id_token").(string)
 	answer := &tokens{id: id, access: t.AccessToken, refresh: t.RefreshToken}
@@ -48,6 +45,36 @@ func (p *Provider) token(ctx context.Context, m *metadata, g grant) (*tokens, er
 		return nil, failure(Misconfigured, "the provider sends a token of more than %d bytes", maxToken)
 	}
 	return answer, nil
+}
+
+// askToken makes one request to the token endpoint. After a refresh that brings
+// no new refresh token, x/oauth2 puts the old one into the answer.
+func (p *Provider) askToken(ctx context.Context, m *metadata, g grant) (t *oauth2.Token, heard outcome, err error) {
+	config := oauth2.Config{
+		ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: g.redirectURL,
+		Endpoint: oauth2.Endpoint{TokenURL: m.Token, AuthStyle: m.authStyle()},
+	}
+	client := *p.http
+	client.Timeout = 0 // limited has it: x/oauth2 does not tell which error a body ended with
+	limited, cancel := context.WithTimeout(context.WithValue(ctx, oauth2.HTTPClient, &client), p.cfg.Timeout)
+	defer cancel()
+	if g.refresh != "" {
+		t, err = config.TokenSource(limited, &oauth2.Token{RefreshToken: g.refresh}).Token()
+	} else {
+		t, err = config.Exchange(limited, g.code, oauth2.VerifierOption(g.verifier))
+	}
+	_, broken := errors.AsType[*url.Error](err)
+	switch {
+	case err == nil:
+		heard = answered
+	case ctx.Err() != nil:
+		heard = unheard
+	case limited.Err() != nil, broken && !errors.Is(err, errTooLarge):
+		heard = silent
+	default:
+		heard = answered
+	}
+	return t, heard, err
 }
 
 // tokenError explains why the token endpoint gave no tokens (RFC 6749 §5.2).

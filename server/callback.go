@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -121,10 +122,14 @@ func (s *Server) callback(ex *exchange, r *http.Request) error {
 	if p == nil {
 		return s.signInProblem(ex, r, http.StatusBadRequest, problemStale, nil, attempt.Next, errors.New("the provider of this login left the settings meanwhile"))
 	}
-	login, err := p.Exchange(ex.ctx, oidc.Callback{
-		Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), ErrorDescription: q.Get("error_description"),
-		Nonce: attempt.Nonce, Verifier: attempt.Verifier, RedirectURL: attempt.RedirectURL,
-	})
+	switch s.signIn.codes.enter(ex.ctx, time.Now(), ex.ClientIP, attempt) {
+	case usedUp:
+		return s.staleCallback(ex, r, attempt, session.ErrAttemptUsed)
+	case crowded:
+		s.metrics.auths.WithLabelValues("sign-in", problemBusy.code).Inc()
+		return s.signInProblem(ex, r, http.StatusServiceUnavailable, problemBusy, p, attempt.Next, nil)
+	}
+	login, err := s.exchangeCode(ex, q, p, attempt)
 	if err != nil {
 		session.ClearAttempt(ex.Header(), ex.Scheme == "https", state)
 		if e, ok := errors.AsType[*oidc.Error](err); ok && e.Kind == oidc.Stale {
@@ -134,6 +139,15 @@ func (s *Server) callback(ex *exchange, r *http.Request) error {
 	}
 	s.logWarnings(p, login)
 	return s.finishLogin(ex, r, p, attempt, login)
+}
+
+// exchangeCode asks the provider who came back, and leaves the gate.
+func (s *Server) exchangeCode(ex *exchange, q url.Values, p *provider, attempt session.Attempt) (*oidc.Login, error) {
+	defer s.signIn.codes.leave(ex.ClientIP)
+	return p.Exchange(ex.ctx, oidc.Callback{
+		Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), ErrorDescription: q.Get("error_description"),
+		Nonce: attempt.Nonce, Verifier: attempt.Verifier, RedirectURL: attempt.RedirectURL,
+	})
 }
 
 // attemptOf opens the login attempt that a state belongs to.
@@ -243,6 +257,10 @@ var (
 		"sign_in_denied", "You weren’t signed in", "The sign-in service said no, or you cancelled.",
 		[]string{"Try again, or choose another account.", "If you should have access, ask whoever runs this service."},
 	}
+	problemBusy = signInTrouble{
+		"busy", "Too many people are signing in", "The sign-in service is being asked about others right now.",
+		[]string{"Try again in a moment.", "If it stays like this, tell whoever runs this service, with the request ID."},
+	}
 	problemUnreachable = signInTrouble{
 		"provider_unreachable", "The sign-in service isn’t answering", "It cannot be reached right now. Whoever is signed in already can go on.",
 		[]string{"Try again in a minute.", "If it stays like this, tell whoever runs this service, with the request ID."},
@@ -264,6 +282,9 @@ func (s *Server) signInProblem(ex *exchange, r *http.Request, status int, t sign
 	if cause != nil {
 		e = e.Because(cause)
 	}
+	if status == http.StatusServiceUnavailable {
+		e = e.RetryAfter(30 * time.Second)
+	}
 	if !wantsPage(r.Method, r.Header) {
 		return e
 	}
@@ -275,9 +296,7 @@ func (s *Server) signInProblem(ex *exchange, r *http.Request, status int, t sign
 	if p != nil {
 		view.Provider = p.spec.Label
 	}
-	if status == http.StatusServiceUnavailable {
-		ex.Header().Set("Retry-After", "30")
-	}
+	maps.Copy(ex.Header(), e.Header)
 	return s.page(ex, r, status, func(w io.Writer) error { return s.look().SignInError(w, view) })
 }
 
@@ -316,7 +335,7 @@ func (s *Server) refusedPerson(who *identity.Principal, e *fault.Error) portal.N
 func (s *Server) cspWithProviders() string {
 	origins := []string{"https:"}
 	for _, p := range s.signIn.providers.Load().all() {
-		for _, raw := range []string{p.spec.Issuer, p.spec.EndSessionURL, p.postLogout} {
+		for _, raw := range []string{p.spec.Issuer, p.spec.EndSessionURL, p.spec.PostLogoutRedirectURL} {
 			if o := origin(raw); o != "" && !slices.Contains(origins, o) {
 				origins = append(origins, o)
 			}

@@ -27,6 +27,7 @@ type signIn struct {
 	handles   handleKeys
 	admins    policy.Admins
 	providers atomic.Pointer[providerSet] // swapped by a reload of the policy
+	codes     codeGate
 }
 
 // wantsSignIn reports whether anybody could sign in here: a provider in the

@@ -104,7 +104,7 @@ func (l *Lockouts) checkLocks(at instant, ip netip.Addr, key string) time.Durati
 	name := fold(buf[:0], key)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.wait(at, source(ip), name)
+	return l.wait(at, Source(ip), name)
 }
 
 // wait is Check with the lock held. The name is folded.
@@ -123,7 +123,7 @@ func (l *Lockouts) wait(at instant, ip netip.Addr, name []byte) time.Duration {
 // says that key is the ID of a key that there is; an empty key counts for the
 // source alone.
 func (l *Lockouts) Failed(now time.Time, ip netip.Addr, key string, known bool) []Lock {
-	at, from := now.Sub(l.epoch), source(ip)
+	at, from := now.Sub(l.epoch), Source(ip)
 	var buf [foldBuffer]byte
 	name := string(fold(buf[:0], key))
 	l.mu.Lock()
@@ -185,7 +185,7 @@ func (l *Lockouts) describe(kind Kind, subject string, r *record) Lock {
 // failure: a key of one's own must not buy guesses at those of others. Calling
 // it for every request is cheap.
 func (l *Lockouts) Succeeded(now time.Time, ip netip.Addr, key string) {
-	at, from := now.Sub(l.epoch), source(ip)
+	at, from := now.Sub(l.epoch), Source(ip)
 	var buf [foldBuffer]byte
 	name := fold(buf[:0], key)
 	if !from.IsValid() || len(name) == 0 {

@@ -185,7 +185,7 @@ func (m *model) expectSame(t *rapid.T, l *Lockouts, at time.Duration) {
 			}
 		}
 		since, until := m.ipLocked(i)
-		add(KindIP, sourceName(source(netip.MustParseAddr(ips[0]))), since, until)
+		add(KindIP, sourceName(Source(netip.MustParseAddr(ips[0]))), since, until)
 	}
 	for j, keys := range modelKeys {
 		since, until := m.keyLocked(j)

@@ -25,7 +25,7 @@ func newPending() pending {
 // waits a second and is asked again. When it returns 0, call End exactly once,
 // after Failed or Succeeded.
 func (l *Lockouts) Begin(now time.Time, ip netip.Addr, key string) time.Duration {
-	at, from := now.Sub(l.epoch), source(ip)
+	at, from := now.Sub(l.epoch), Source(ip)
 	var buf [foldBuffer]byte
 	name := fold(buf[:0], key)
 	l.mu.Lock()
@@ -62,7 +62,7 @@ func (l *Lockouts) keyFull(at instant, from netip.Addr, name []byte) bool {
 
 // End takes back what Begin counted.
 func (l *Lockouts) End(ip netip.Addr, key string) {
-	from := source(ip)
+	from := Source(ip)
 	var buf [foldBuffer]byte
 	name := string(fold(buf[:0], key))
 	l.mu.Lock()

@@ -14,11 +14,11 @@ const (
 	foldBuffer = maxName + utf8.UTFMax // room that fold needs for most names
 )
 
-// source returns the address that stands for all that count as one source: an
+// Source returns the address that stands for all that count as one source: an
 // IPv4 address itself, also when it is written as IPv6; the first of an IPv6
 // /64, which is what one customer is given. An invalid address is returned as
 // it is.
-func source(ip netip.Addr) netip.Addr {
+func Source(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	if !ip.Is6() {
 		return ip
@@ -40,10 +40,10 @@ func sourceName(from netip.Addr) string {
 // parseSource reads what sourceName wrote, or any address.
 func parseSource(s string) (netip.Addr, bool) {
 	if p, err := netip.ParsePrefix(s); err == nil {
-		return source(p.Addr()), true
+		return Source(p.Addr()), true
 	}
 	ip, err := netip.ParseAddr(s)
-	return source(ip), err == nil
+	return Source(ip), err == nil
 }
 
 // fold appends the name under which an ID is counted: without space around it
