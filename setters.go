@@ -119,11 +119,14 @@ func toList(at func(*settings) *[]string) setter {
 	}
 }
 
-// every is toList with a look at each entry; all bad ones are named.
+// every is toList with a look at each entry; all bad ones are named and none is
+// kept, so that nobody else complains.
 func every(check func(string) error, at func(*settings) *[]string) setter {
 	return func(s *settings, values []string) error {
-		*at(s) = commas(values)
-		return checkAll(*at(s), check)
+		list := commas(values)
+		err := checkAll(list, check)
+		*at(s) = slices.DeleteFunc(list, func(v string) bool { return check(v) != nil })
+		return err
 	}
 }
 
@@ -134,7 +137,9 @@ func toDomains(s *settings, values []string) error {
 	for _, v := range commas(values) {
 		domain, err := policy.ParseEmailDomain(v)
 		errs = append(errs, err)
-		s.server.SignIn.EmailDomains = append(s.server.SignIn.EmailDomains, domain)
+		if err == nil {
+			s.server.SignIn.EmailDomains = append(s.server.SignIn.EmailDomains, domain)
+		}
 	}
 	if len(errs) == 0 {
 		return errors.New("no domain is named: write for example example.com, or leave it out")
@@ -142,10 +147,13 @@ func toDomains(s *settings, values []string) error {
 	return errors.Join(errs...)
 }
 
-// toAdmins reads --admins.
+// toAdmins reads --admins. It keeps no bad list, so that nobody else complains.
 func toAdmins(s *settings, values []string) error {
-	s.server.Admins = commas(values)
-	_, err := policy.NewAdmins(s.server.Admins)
+	list := commas(values)
+	_, err := policy.NewAdmins(list)
+	if err == nil {
+		s.server.Admins = list
+	}
 	return err
 }
 

@@ -99,7 +99,7 @@ func TestUnwritableDataFolderStopsTheStart(t *testing.T) {
 		if store != "" {
 			args = append(args, "--store", store)
 		}
-		code, _, stderr := runToEnd(t, dir, "", asNobody, args...)
+		code, _, stderr := runToEnd(t, dir, asNobody, args...)
 		wantOneLine(t, code, exitFail, stderr, want)
 		if !strings.Contains(stderr, "let the user that runs wavegate use it") && !strings.Contains(stderr, "writable") {
 			t.Errorf("%s: it does not say what to do: %s", store, stderr)
@@ -109,7 +109,7 @@ func TestUnwritableDataFolderStopsTheStart(t *testing.T) {
 	secret := filepath.Join(dir, "home", "secret")
 	must(t, os.Mkdir(filepath.Dir(secret), 0o777))
 	must(t, os.Chmod(filepath.Dir(secret), 0o777))
-	code, _, stderr := runToEnd(t, dir, "", asNobody, "-listen", "127.0.0.1:0", "--users-file", "users", "--secret-file", secret,
+	code, _, stderr := runToEnd(t, dir, asNobody, "-listen", "127.0.0.1:0", "--users-file", "users", "--secret-file", secret,
 		"-access-key-id", "id", "-access-key-secret", "secret")
 	wantOneLine(t, code, exitFail, stderr, "make the folder writable for the user that runs wavegate, or name another place with -data-dir or --store")
 }
@@ -132,7 +132,7 @@ func TestHalfConfiguredSignInStopsTheStart(t *testing.T) {
 			}
 		}
 		dir := t.TempDir()
-		code, stdout, stderr := runToEnd(t, dir, "", nil, append(args, "-listen", "127.0.0.1:0")...)
+		code, stdout, stderr := runToEnd(t, dir, nil, append(args, "-listen", "127.0.0.1:0")...)
 		if code != exitUsage || stdout != "" || !strings.Contains(stderr, "sign-in is configured by half") || strings.Contains(stderr, canary) || strings.Contains(stderr, "goroutine") {
 			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
 		}
@@ -153,7 +153,7 @@ func TestCheckWithSignInTouchesNothing(t *testing.T) {
 		{"--store", "postgres://me:" + canary + "@" + closedAddress(t) + "/wavegate"},
 		{"-data-dir", "elsewhere", "--secret-file", "elsewhere/secret"},
 	} {
-		code, stdout, stderr := runToEnd(t, s.dir, "", nil, append([]string{
+		code, stdout, stderr := runToEnd(t, s.dir, nil, append([]string{
 			"--check", "--users-file", s.users, "-oidc-provider-url", s.idp.URL, "-oidc-client-id", "wavegate", "-oidc-client-secret", canary,
 			"-oidc-redirect-url", "http://127.0.0.1/_auth/callback", "-access-key-id", "id", "-access-key-secret", canary,
 		}, more...)...)
@@ -173,7 +173,7 @@ func TestCheckWithSignInTouchesNothing(t *testing.T) {
 func wantNoStart(t *testing.T, dir, store, want string) {
 	t.Helper()
 	before := filesIn(t, dir)
-	code, _, stderr := runToEnd(t, dir, "", nil, "-listen", "127.0.0.1:0", "--users-file", "users", "--secret-file", "secret",
+	code, _, stderr := runToEnd(t, dir, nil, "-listen", "127.0.0.1:0", "--users-file", "users", "--secret-file", "secret",
 		"-access-key-id", "id", "-access-key-secret", "secret", "--store", store)
 	wantOneLine(t, code, exitFail, stderr, want)
 	if diff := cmp.Diff(before, filesIn(t, dir)); diff != "" {

@@ -102,3 +102,22 @@ func TestDomainsThatNameNobodyDoNotLetEverybodyIn(t *testing.T) {
 		}
 	}
 }
+
+// TestProblemsOfSignInAreToldTogether counts the lines that the operator reads:
+// every problem is there, and none twice.
+func TestProblemsOfSignInAreToldTogether(t *testing.T) {
+	inFolder(t, nil)
+	code, _, stderr := invoke(t, nil, "--check", "-oidc-provider-url", "http://id.example.com", "-oidc-client-id", "id", "-oidc-client-secret", "canary",
+		"-oidc-redirect-url", "https://gate.example.com/_auth/callback", "-oidc-auth-url-params", "state:x,:y", "-oidc-scopes", "openid,a\"b",
+		"--oidc-email-domains", "*.example.com", "--admins", "a@b@c", "--log-level", "loud")
+	if code != exitUsage || strings.Contains(stderr, "canary") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{
+		"7 problems", "http://id.example.com", `"state"`, `":y"`, `scope "a\"b"`, `"*.example.com"`, `"a@b@c"`, "loud",
+	} {
+		if strings.Count(stderr, want) != 1 {
+			t.Errorf("%q is not there once:\n%s", want, stderr)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"wavegate/keychain"
 	"wavegate/server/fault"
@@ -52,6 +53,9 @@ func (s *Server) showAccount(ex *exchange, r *http.Request, status int, form por
 	if len(list) > accountPageSize {
 		list = list[:accountPageSize]
 		view.More = s.withNext(accountPath, "", "after", list[len(list)-1].ID)
+	}
+	if i := slices.IndexFunc(list, func(l session.Record) bool { return l.ID == rec.ID }); i > 0 {
+		list = slices.Concat(list[i:i+1], list[:i], list[i+1:]) // this browser first
 	}
 	for _, l := range list {
 		view.Sessions = append(view.Sessions, portal.SessionRow{

@@ -87,7 +87,7 @@ func (s *Server) authenticateBearer(ex *exchange, c credential, st *state) (*ide
 func (s *Server) authenticateBasic(ex *exchange, h http.Header, c credential, st *state) (*identity.Principal, error) {
 	key, err := s.verifyPair(ex, pair{
 		in: s.keychain, kind: c.kind.String(), account: c.id, id: c.id, secret: c.secret,
-		accept: func(key *keychain.Key) bool { return !key.Published || isDirectLoopback(ex, h) },
+		header: h,
 	})
 	if errors.Is(err, keychain.ErrRefused) {
 		return nil, errWrongAccessKey
@@ -106,7 +106,7 @@ type pair struct {
 	kind       string // for metrics
 	account    string // what lockouts call it
 	id, secret string
-	accept     func(*keychain.Key) bool // nil accepts every right pair
+	header     http.Header // of the request, which says whether the published key counts
 }
 
 // verifyPair checks a pair and counts the outcome. The error is
@@ -125,7 +125,7 @@ func (s *Server) verifyPair(ex *exchange, p pair) (*keychain.Key, error) {
 	for range begun {
 		defer s.lockouts.End(ex.ClientIP, p.account)
 	}
-	if err == nil && p.accept != nil && !p.accept(key) {
+	if err == nil && key.Published && !isDirectLoopback(ex, p.header) {
 		err = keychain.ErrRefused
 	}
 	switch {

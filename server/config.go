@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"wavegate/keychain"
+	"wavegate/server/policy"
 	"wavegate/server/store"
 	"wavegate/tlsconf"
 )
@@ -130,11 +131,32 @@ func (c Config) Validate() error {
 		bad("--log-level %q: choose debug, info, warn or error", c.LogLevel)
 	}
 	return errors.Join(append(problems, c.Keychain.Validate(), c.Users.Validate(), c.TLS.Validate(),
-		store.Config{URL: c.Store, Dir: c.DataDir}.Validate(), c.SignIn.validate())...)
+		store.Config{URL: c.Store, Dir: c.DataDir}.Validate(), validateAdmins(c.Admins), c.SignIn.validate())...)
 }
 
-// validate reports what is missing of a provider that was begun, and times that
-// would end every session at once.
+func validateAdmins(list []string) error {
+	_, err := policy.NewAdmins(list)
+	return prefixed("--admins", err)
+}
+
+// prefixed puts the flag before every problem that err joins.
+func prefixed(flag string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", flag, err)
+		}
+		return err
+	}
+	var problems []error
+	for _, e := range joined.Unwrap() {
+		problems = append(problems, fmt.Errorf("%s: %w", flag, e))
+	}
+	return errors.Join(problems...)
+}
+
+// validate reports what is missing or wrong of a provider that was begun, and
+// times that would end every session at once.
 func (c SignIn) validate() error {
 	var problems, missing []error
 	given := false
@@ -150,12 +172,24 @@ func (c SignIn) validate() error {
 		}
 	}
 	if given {
-		problems = append(problems, missing...)
+		problems = append(append(problems, missing...), c.validateProvider())
 	}
 	if c.Lifetime < 0 || c.Idle < 0 {
 		problems = append(problems, errors.New("-session-expiry and -session-inactivity-timeout must not be negative"))
 	}
 	return errors.Join(problems...)
+}
+
+// validateProvider reports what is wrong with what is there of a provider.
+func (c SignIn) validateProvider() error {
+	_, problems := c.emailDomains()
+	c.EmailDomains = nil
+	c.Issuer, c.ClientID, c.ClientSecret = cmp.Or(c.Issuer, "https://missing.invalid"), cmp.Or(c.ClientID, "-"), cmp.Or(c.ClientSecret, "-")
+	spec, _, err := c.provider()
+	if err == nil {
+		err = clientConfig(spec).Validate()
+	}
+	return errors.Join(problems, prefixed(spec.Origin, err))
 }
 
 // validateAddress accepts "", "host:port", ":port" and "unix:/path".

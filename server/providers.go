@@ -61,21 +61,17 @@ func (ps *providerSet) subject(provider, sub string) string {
 	return sub
 }
 
-// flagsProvider is the provider of the -oidc-* flags, if there is one.
-func (s *Server) flagsProvider() (policy.Provider, bool, error) {
-	c := s.cfg.SignIn
+// provider is the provider that the flags describe, if there is one. The error
+// names every address that EmailDomains cannot hold.
+func (c SignIn) provider() (spec policy.Provider, ok bool, err error) {
 	if c.Issuer == "" {
 		return policy.Provider{}, false, nil
 	}
-	var domains []string
-	for _, d := range c.EmailDomains {
-		domain, err := policy.ParseEmailDomain(d)
-		if err != nil {
-			return policy.Provider{}, false, SettingsError{fmt.Errorf("--oidc-email-domains: %w", err)}
-		}
-		domains = append(domains, domain)
+	domains, err := c.emailDomains()
+	if err != nil {
+		return policy.Provider{}, false, SettingsError{err}
 	}
-	spec := policy.Provider{
+	spec = policy.Provider{
 		Name: mainProvider, Label: "single sign-on", Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret,
 		RedirectURL: c.RedirectURL, Scopes: c.Scopes, EndSessionURL: c.EndSessionURL, PostLogoutRedirectURL: c.PostLogoutRedirectURL,
 		UsernameClaim: c.UsernameClaim, GroupsClaim: c.GroupsClaim, EmailDomains: domains,
@@ -88,11 +84,25 @@ func (s *Server) flagsProvider() (policy.Provider, bool, error) {
 	return spec, true, nil
 }
 
+// emailDomains are EmailDomains as policy.Provider wants them.
+func (c SignIn) emailDomains() ([]string, error) {
+	var domains []string
+	var problems []error
+	for _, d := range c.EmailDomains {
+		domain, err := policy.ParseEmailDomain(d)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("--oidc-email-domains: %w", err))
+		}
+		domains = append(domains, domain)
+	}
+	return domains, errors.Join(problems...)
+}
+
 // readProviders makes the providers of the flags and of p. Those whose settings
 // did not change are the same as in old, with what they learnt.
 func (s *Server) readProviders(p *policy.Policy, old *providerSet) (*providerSet, error) {
 	specs := p.Providers()
-	flags, ok, err := s.flagsProvider()
+	flags, ok, err := s.cfg.SignIn.provider()
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +152,15 @@ func (s *Server) makeProvider(spec policy.Provider, old *providerSet) (*provider
 	if before := old.get(spec.Name); before != nil && before.isFor(spec) {
 		return before, nil
 	}
+	made, err := oidc.New(clientConfig(spec))
+	if err != nil {
+		return nil, err
+	}
+	return &provider{Provider: made, spec: spec}, nil
+}
+
+// clientConfig is what the client of a provider is made of.
+func clientConfig(spec policy.Provider) oidc.Config {
 	cfg := oidc.Config{
 		Name: spec.Name, Issuer: spec.Issuer, ClientID: spec.ClientID, ClientSecret: spec.ClientSecret, Scopes: spec.Scopes,
 		EndSessionURL: spec.EndSessionURL, UsernameClaim: spec.UsernameClaim, GroupsClaim: spec.GroupsClaim,
@@ -150,11 +169,7 @@ func (s *Server) makeProvider(spec policy.Provider, old *providerSet) (*provider
 	for _, kv := range spec.AuthURLParams {
 		cfg.AuthURLParams = append(cfg.AuthURLParams, oidc.Param{Key: kv[0], Value: kv[1]})
 	}
-	made, err := oidc.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &provider{Provider: made, spec: spec}, nil
+	return cfg
 }
 
 // isFor reports whether p was made of these settings, wherever they stand now.

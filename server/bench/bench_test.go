@@ -38,14 +38,11 @@ func TestTable(t *testing.T) {
 	p, tb := planFromEnvironment(), &table{}
 	upstream := startRole(t, "upstream")
 	guard := writeGuard(t, upstream.addr, p.cost)
-	gate, binary := process{}, ""
+	binary := ""
 	if p.full {
 		binary = buildBinary(t)
-		gate = startDaemon(t, binary, guard).process
 	}
-	if !p.full || os.Getenv("WAVEGATE_BENCH_PROFILE") != "" { // the binary writes no profiles
-		gate = startRole(t, "wavegate", envDir+"="+guard)
-	}
+	gate := startGate(t, binary, guard, "").process
 
 	t.Run("decision", func(t *testing.T) { benchDecision(t, p, tb) })
 	t.Run("proxied", func(t *testing.T) { benchProxied(t, p, tb, gate, upstream) })
@@ -55,6 +52,8 @@ func TestTable(t *testing.T) {
 			benchFlood(t, p, tb, gate, f)
 		}
 	})
+	t.Run("people", func(t *testing.T) { benchPeople(t, p, tb, binary, upstream) })
+	t.Run("stored", func(t *testing.T) { benchStored(t, p, tb, binary, upstream) })
 	t.Run("process", func(t *testing.T) { benchProcess(t, tb, binary, guard) })
 	out := io.Discard // what a short run measures means nothing
 	if p.full {
@@ -110,10 +109,13 @@ func benchProxied(t *testing.T, p plan, tb *table, gate, upstream process) {
 	}
 }
 
-// benchVerify asks as nginx does, with the headers of examples/nginx.conf.
+// asked are the headers with which nginx describes a request, see
+// examples/nginx.conf.
+var asked = []string{"X-Original-URL: https://app.example.com/v1/streams/str_1", "X-Original-Method: GET", "X-Forwarded-For: " + goodAddress}
+
+// benchVerify asks as nginx does.
 func benchVerify(t *testing.T, p plan, tb *table, gate process) {
-	request := get("/_auth/verify", keyID, keySecret, "X-Original-URL: https://app.example.com/v1/streams/str_1",
-		"X-Original-Method: GET", "X-Forwarded-For: "+goodAddress)
+	request := get("/_auth/verify", keyID, keySecret, asked...)
 	results := compare(t, p, target{"handler that writes 200", startRole(t, "ok"), request, "\r\n\r\n"}, target{"wavegate", gate, request, "\r\n\r\n"})
 	tb.compare("/_auth/verify ÷ a handler that writes 200", results[1], results[0], 0.85)
 }

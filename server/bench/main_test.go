@@ -25,6 +25,7 @@ import (
 const (
 	envRole    = "BENCH_ROLE"     // which of the roles it plays
 	envDir     = "BENCH_DIR"      // wavegate: the folder with keychain and policy
+	envStore   = "BENCH_STORE"    // wavegate: URL of its store; "" for no sign-in
 	envTarget  = "BENCH_UPSTREAM" // proxy: where to
 	envProfile = "BENCH_PROFILE"  // folder for its profiles; "" for none
 )
@@ -170,7 +171,7 @@ func playWavegate() error {
 		return err
 	}
 	defer log.Close()
-	s, err := server.New(server.Config{
+	cfg := server.Config{
 		Listen:         "127.0.0.1:0",
 		DataDir:        dir,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
@@ -178,7 +179,11 @@ func playWavegate() error {
 		MaxRequestSize: 5 << 20,
 		PolicyFile:     filepath.Join(dir, policyFile),
 		Keychain:       keychain.Config{Path: filepath.Join(dir, keychainFile), Required: true},
-	}, log)
+	}
+	if cfg.Store = os.Getenv(envStore); cfg.Store != "" {
+		cfg.Users = keychain.Config{Kind: keychain.LocalUsers, Path: filepath.Join(dir, usersFile), Required: true}
+	}
+	s, err := server.New(cfg, log)
 	if err != nil {
 		return err
 	}

@@ -81,6 +81,8 @@ scopes:
   streams:write: {description: Change streams, risk: high, endpoints: [POST /v1/streams, "DELETE /v1/streams/:id"]}
 access_keys:
   %s: {scopes: ["streams:read"]}
+roles:
+  viewer: {scopes: ["streams:read"], members: ["local|ann"]}
 `
 
 // writeGuard writes keychain and policy into a new folder.
@@ -122,7 +124,7 @@ type daemon struct {
 
 // startDaemon runs the binary with a new data folder, behind a trusted proxy on
 // this machine. The log goes into a file.
-func startDaemon(t *testing.T, binary, guard string) daemon {
+func startDaemon(t *testing.T, binary, guard string, more ...string) daemon {
 	t.Helper()
 	dir := t.TempDir()
 	log, err := os.Create(filepath.Join(dir, "access.log"))
@@ -130,8 +132,10 @@ func startDaemon(t *testing.T, binary, guard string) daemon {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "-listen", "127.0.0.1:0", "-data-dir", dir, "--trusted-proxies", "127.0.0.1/32",
-		"-access-keychain", filepath.Join(guard, keychainFile), "--policy", filepath.Join(guard, policyFile))
+	cmd := exec.Command(binary, append([]string{
+		"-listen", "127.0.0.1:0", "-data-dir", dir, "--trusted-proxies", "127.0.0.1/32",
+		"-access-keychain", filepath.Join(guard, keychainFile), "--policy", filepath.Join(guard, policyFile),
+	}, more...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = dir, []string{}, log
 	d := daemon{started: time.Now()}
 	if err := cmd.Start(); err != nil {
@@ -180,9 +184,9 @@ func eventually(done func() bool) bool {
 }
 
 // residentMB returns the memory of the process that is in RAM, in MB.
-func (d daemon) residentMB(t *testing.T) float64 {
+func (p process) residentMB(t *testing.T) float64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func (p *Policy) grantKey(pr *identity.Principal) {
 	pr.Roles, pr.Scopes = nil, slices.Clone(rule.scopes)
 	for i := range p.roles {
 		r := &p.roles[i]
-		if r.members[pr.KeyID] || slices.Contains(rule.roles, r.name) {
+		if r.members.key(pr.KeyID) || slices.Contains(rule.roles, r.name) {
 			r.give(pr)
 			listed = true
 		}
@@ -47,7 +47,7 @@ func (p *Policy) grantPerson(pr *identity.Principal) {
 	email := foldEmail(pr.Email)
 	for i := range p.roles {
 		r := &p.roles[i]
-		if email != "" && r.emails[email] || pr.Subject != "" && r.members[pr.Subject] || haveCommon(r.groups, pr.Groups) {
+		if r.members.person(pr.Subject, email) || haveCommon(r.groups, pr.Groups) {
 			r.give(pr)
 		}
 	}

@@ -81,6 +81,48 @@ func TestGrant(t *testing.T) {
 	}
 }
 
+func TestRoleOfAKeyIsNoPersonsAndTheOtherWayRound(t *testing.T) {
+	p := mustParse(t, `
+roles:
+  keys: {scopes: ["*"], members: ["key:DEPLOY", "key:key@id"]}
+  people: {scopes: ["*"], members: ["sub:auth0|7", "sub:local|ann@home"]}
+  both: {members: [PLAIN, "sub:HALF"]}
+`)
+	key := func(id string) identity.Principal {
+		return identity.Principal{Method: identity.MethodAccessKey, Subject: id, KeyID: id}
+	}
+	person := func(subject, email string) identity.Principal {
+		return identity.Principal{Method: identity.MethodSession, Subject: subject, Email: email}
+	}
+	for _, c := range []struct {
+		who           identity.Principal
+		roles, scopes []string
+	}{
+		{key("DEPLOY"), []string{"keys"}, []string{"*"}},
+		{key("key@id"), []string{"keys"}, []string{"*"}},
+		{person("auth0|7", ""), []string{"people"}, []string{"*"}},
+		{person("local|ann@home", ""), []string{"people"}, []string{"*"}},
+		{key("PLAIN"), []string{"both"}, nil},
+		{person("PLAIN", ""), []string{"both"}, nil},
+		{person("HALF", ""), []string{"both"}, nil},
+		{person("DEPLOY", ""), nil, nil},
+		{person("key:DEPLOY", ""), nil, nil},
+		{person("1", "key@id"), nil, nil},
+		{person("1", "key:key@id"), nil, nil},
+		{person("sub:auth0|7", ""), nil, nil},
+		{key("HALF"), nil, []string{"*"}}, // the policy does not name this key
+		{key("auth0|7"), nil, []string{"*"}},
+	} {
+		got := c.who
+		p.Grant(&got)
+		want := c.who
+		want.Roles, want.Scopes = c.roles, c.scopes
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s %q (-want +got):\n%s", c.who.Method, c.who.Subject, diff)
+		}
+	}
+}
+
 func TestGrantSharesNothing(t *testing.T) {
 	p := mustParse(t, grantPolicy)
 	own := make([]string, 1, 8)

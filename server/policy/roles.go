@@ -10,8 +10,7 @@ import (
 type role struct {
 	name    string
 	scopes  []string
-	emails  map[string]bool // folded
-	members map[string]bool // subjects and access-key IDs
+	members members
 	groups  []string
 }
 
@@ -30,7 +29,7 @@ func (c *compiler) readRoles(n *yaml.Node) {
 		}
 		c.roles[p.name] = true
 		o := c.object(p.value, "role "+p.name, "scopes", "members", "groups")
-		r := role{name: p.name, emails: map[string]bool{}, members: map[string]bool{}}
+		r := role{name: p.name, members: newMembers()}
 		r.scopes = c.use("scope", o.list("scopes"))
 		r.groups = c.groups(o)
 		for _, w := range o.list("members") {
@@ -42,18 +41,16 @@ func (c *compiler) readRoles(n *yaml.Node) {
 
 // readMember adds a member: an e-mail address, a subject or an access-key ID.
 func (c *compiler) readMember(r *role, w word) {
-	email, reason := parseMember(w.text)
-	switch {
-	case strings.Contains(w.text, "*"):
+	if strings.Contains(w.text, "*") {
 		c.fail(w.node, "member %q: wildcards match nobody; name each member, or use groups", w.text)
-	case reason != "":
-		c.fail(w.node, "member %q%s", w.text, reason)
-	case email == "":
-		r.members[w.text] = true
-	case r.emails[email]:
+		return
+	}
+	if r.members.emails[foldEmail(w.text)] { // of the same letters in another case
 		c.fail(w.node, "member %q is listed twice", w.text)
-	default:
-		r.emails[email] = true
+		return
+	}
+	if reason := r.members.add(w.text); reason != "" {
+		c.fail(w.node, "member %q%s", w.text, reason)
 	}
 }
 

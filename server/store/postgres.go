@@ -151,7 +151,7 @@ func explainPostgres(cfg *pgx.ConnConfig, err error) error {
 	if mend := mendState(cfg, sqlState(err)); mend != "" {
 		return fmt.Errorf("%s: %s (%w)", name, mend, err)
 	}
-	mend := ""
+	var mend string
 	_, tlsRecord := errors.AsType[tls.RecordHeaderError](err)
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, lookup := errors.AsType[*net.DNSError](err)

@@ -141,7 +141,7 @@ func sqliteCode(err error) int {
 
 // explainFile says what to do about an error of opening.
 func explainFile(path string, err error) error {
-	mend := ""
+	var mend string
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_NOTADB:
 		mend = "it is no SQLite database: move it away, or name another file with --store sqlite:PATH"
