@@ -46,9 +46,6 @@ func create(path string, cost int) (id, secret string, err error) {
 	return id, secret, nil
 }
 
-// Add is File.Add for the keychain at path.
-func Add(path, id, secret string) error { return File{Path: path}.Add(id, secret) }
-
 // Set is File.Set for the keychain at path.
 func Set(path, id, secret string) error { return File{Path: path}.Set(id, secret) }
 

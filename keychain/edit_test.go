@@ -83,7 +83,7 @@ func TestAddAndSet(t *testing.T) {
 	path := tempPath(t)
 	must(t, (File{Path: path}).put("jane doe", "first", minCost, true))
 	must(t, (File{Path: path}).put("john", "secret", minCost, false))
-	if err := Add(path, "john", "other"); !errors.Is(err, ErrIDExists) || !strings.Contains(err.Error(), `"john"`) || strings.Contains(err.Error(), "other") {
+	if err := (File{Path: path}).Add("john", "other"); !errors.Is(err, ErrIDExists) || !strings.Contains(err.Error(), `"john"`) || strings.Contains(err.Error(), "other") {
 		t.Errorf("Add of an ID in use: %v", err)
 	}
 	must(t, Set(path, "jane doe", "second"))
@@ -112,7 +112,7 @@ func TestWhatCouldNotBeReadBackIsNotWritten(t *testing.T) {
 		{"a", strings.Repeat("s", 73)},
 		{"a", "s\x00"},
 	} {
-		if err := Add(path, pair[0], pair[1]); !errors.Is(err, ErrInvalid) {
+		if err := (File{Path: path}).Add(pair[0], pair[1]); !errors.Is(err, ErrInvalid) {
 			t.Errorf("Add(%q) = %v, want ErrInvalid", pair, err)
 		}
 	}

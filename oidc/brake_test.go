@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"wavegate/oidc"
 	"wavegate/oidc/oidctest"
 )
 
 // exchange hands a callback whose code nobody gave out to the token endpoint.
 func (p pair) exchange(ctx context.Context, code string) error {
-	_, err := p.rp.Exchange(ctx, oidc.Callback{Code: code, Issuer: p.idp.URL, Nonce: "n", Verifier: oidc.NewVerifier(), RedirectURL: callbackURL})
+	_, err := p.rp.Exchange(ctx, oidc.Callback{Code: code, Issuer: p.idp.URL, Nonce: "n", Verifier: oauth2.GenerateVerifier(), RedirectURL: callbackURL})
 	return err
 }
 

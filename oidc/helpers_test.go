@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"wavegate/oidc"
 	"wavegate/oidc/oidctest"
 )
@@ -101,7 +103,7 @@ func authorize(t testing.TB, rp *oidc.Provider, username string) oidc.Callback {
 }
 
 func visit(ctx context.Context, browser *oidctest.Browser, rp *oidc.Provider, username string) (oidc.Callback, error) {
-	r := oidc.AuthRequest{State: "state-" + username, Nonce: "nonce-" + username, Verifier: oidc.NewVerifier(), RedirectURL: callbackURL}
+	r := oidc.AuthRequest{State: "state-" + username, Nonce: "nonce-" + username, Verifier: oauth2.GenerateVerifier(), RedirectURL: callbackURL}
 	address, err := rp.AuthURL(ctx, r)
 	if err != nil {
 		return oidc.Callback{}, err
@@ -136,7 +138,7 @@ func (p pair) mustSignIn(t testing.TB, username string) *oidc.Login {
 
 // request is an AuthRequest that is as it should be.
 func request() oidc.AuthRequest {
-	return oidc.AuthRequest{State: "state", Nonce: "nonce", Verifier: oidc.NewVerifier(), RedirectURL: callbackURL}
+	return oidc.AuthRequest{State: "state", Nonce: "nonce", Verifier: oauth2.GenerateVerifier(), RedirectURL: callbackURL}
 }
 
 // wantError checks the kind of an error and what its text contains.

@@ -15,8 +15,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/oauth2"
 )
 
 // Bounds of what a provider may send and of how long it is believed.
@@ -73,10 +71,6 @@ func (p *Provider) Close() {
 	p.life.end()
 	p.http.CloseIdleConnections()
 }
-
-// NewVerifier returns a fresh PKCE code verifier (RFC 7636 §4.1) for AuthRequest
-// and Callback, from the operating system's generator.
-func NewVerifier() string { return oauth2.GenerateVerifier() }
 
 // filled is c with its defaults, in memory of its own.
 func (c Config) filled() Config {

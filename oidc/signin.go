@@ -9,8 +9,8 @@ import (
 )
 
 // An AuthRequest is one attempt to sign in. State, Nonce and Verifier are
-// secrets of this attempt, made afresh and kept until the callback; Verifier is
-// what NewVerifier makes.
+// secrets of this attempt, made afresh and kept until the callback; a Verifier has
+// 43 to 128 characters (RFC 7636 §4.1).
 type AuthRequest struct {
 	State, Nonce, Verifier string
 	RedirectURL            string // of the callback, as it is registered at the provider

@@ -187,13 +187,13 @@ func TestCodeIsSpentOnce(t *testing.T) {
 func TestVerifierOfAnotherAttemptIsRefused(t *testing.T) {
 	p := start(t, nil)
 	cb := authorize(t, p.rp, "alice")
-	cb.Verifier = oidc.NewVerifier()
+	cb.Verifier = oauth2.GenerateVerifier()
 	_, err := p.rp.Exchange(t.Context(), cb)
 	wantError(t, err, oidc.Stale)
 	for name, cb := range map[string]oidc.Callback{
-		"no code":     {Issuer: p.idp.URL, Verifier: oidc.NewVerifier(), Nonce: "n"},
+		"no code":     {Issuer: p.idp.URL, Verifier: oauth2.GenerateVerifier(), Nonce: "n"},
 		"no verifier": {Issuer: p.idp.URL, Code: "c", Nonce: "n"},
-		"huge code":   {Issuer: p.idp.URL, Code: strings.Repeat("c", 1<<20), Verifier: oidc.NewVerifier(), Nonce: "n"},
+		"huge code":   {Issuer: p.idp.URL, Code: strings.Repeat("c", 1<<20), Verifier: oauth2.GenerateVerifier(), Nonce: "n"},
 	} {
 		before := p.idp.Count("/token")
 		_, err := p.rp.Exchange(t.Context(), cb)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"wavegate/keychain"
@@ -76,21 +77,29 @@ func (s *Server) providerLabel(name string) string {
 	return "a password of this service"
 }
 
+// ownForm reads a form of the account page and returns whose session sent it.
+func (s *Server) ownForm(ex *exchange, r *http.Request) (url.Values, *session.Record, error) {
+	form, err := readForm(ex, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	sess, err := s.browserSession(ex, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if sess == nil {
+		return nil, nil, errSignInNeeded
+	}
+	return form, sess.Record(), nil
+}
+
 // endOwn ends one of the sessions of the person who asks, or all others.
 func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 	return func(ex *exchange, r *http.Request) error {
-		form, err := readForm(ex, r)
+		form, rec, err := s.ownForm(ex, r)
 		if err != nil {
 			return err
 		}
-		sess, err := s.browserSession(ex, r)
-		if err != nil {
-			return err
-		}
-		if sess == nil {
-			return errSignInNeeded
-		}
-		rec := sess.Record()
 		f := session.Filter{UserID: rec.UserID, ID: form.Get("id")}
 		switch {
 		case others:
@@ -114,18 +123,10 @@ func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 // changePassword gives a local user another password, ends the other sessions
 // and goes on with a new one.
 func (s *Server) changePassword(ex *exchange, r *http.Request) error {
-	form, err := readForm(ex, r)
+	form, rec, err := s.ownForm(ex, r)
 	if err != nil {
 		return err
 	}
-	sess, err := s.browserSession(ex, r)
-	if err != nil {
-		return err
-	}
-	if sess == nil {
-		return errSignInNeeded
-	}
-	rec := sess.Record()
 	if rec.Provider != session.Local {
 		return fault.NotFound()
 	}

@@ -300,7 +300,7 @@ func TestConcurrentWritersOfAServedKeychainLoseNothing(t *testing.T) {
 	})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := keychain.Add(path, "new", "secret"); err != nil {
+		if err := (keychain.File{Path: path}).Add("new", "secret"); err != nil {
 			t.Error(err)
 		}
 	})

@@ -110,7 +110,7 @@ func (m *Manager) touch(s *Session, now int64) (moved bool) {
 	}
 	raise(&s.seen, now)
 	if now-s.written.Load() >= m.worth() {
-		m.touched.add(s)
+		m.touched.add(s, m.worth())
 	}
 	return true
 }

@@ -33,9 +33,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	m.memory.each(func(s *Session) {
-		if s.seen.Load() > s.written.Load() {
-			m.touched.add(s)
-		}
+		m.touched.add(s, 1)
 	})
 	return m.flush(last)
 }
@@ -96,8 +94,15 @@ type touched struct {
 	list []*Session // each with queued set
 }
 
-func (t *touched) add(s *Session) {
+// add queues a session whose newest use is at least worth milliseconds after the
+// one that the store knows. It looks again once the place in the queue is its own:
+// a write that ended meanwhile may have taken the use along.
+func (t *touched) add(s *Session, worth int64) {
 	if !s.queued.CompareAndSwap(false, true) {
+		return
+	}
+	if s.seen.Load()-s.written.Load() < worth {
+		s.queued.Store(false)
 		return
 	}
 	t.mu.Lock()
@@ -122,8 +127,8 @@ func (t *touched) giveBack(list []*Session) {
 // evicted is told of a session that the memory lets go: its last use must not
 // go with it.
 func (m *Manager) evicted(s *Session) {
-	if s.seen.Load() > s.written.Load() && !s.over.Load() {
-		m.touched.add(s)
+	if !s.over.Load() {
+		m.touched.add(s, 1)
 	}
 }
 
