@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"wavegate/server/seal"
 )
 
 // Errors of OpenAttempt.
@@ -71,7 +73,7 @@ func (m *Manager) SealAttempt(a Attempt) (value string, err error) {
 		p.text(s)
 	}
 	p.time(a.Ends)
-	sealed, err := m.seals.seal(sealedAttempt, a.State, p)
+	sealed, err := m.seals.Seal(sealedAttempt, a.State, p)
 	if err != nil {
 		return "", err
 	}
@@ -93,9 +95,9 @@ func (m *Manager) OpenAttempt(state, value string) (Attempt, error) {
 	if err != nil || len(sealed) != base64.RawURLEncoding.DecodedLen(len(value)) { // line breaks are skipped otherwise
 		return Attempt{}, ErrNoAttempt
 	}
-	plain, err := m.seals.open(sealedAttempt, state, sealed)
+	plain, err := m.seals.Open(sealedAttempt, state, sealed)
 	switch {
-	case errors.Is(err, errForeign):
+	case errors.Is(err, seal.ErrForeign):
 		return Attempt{}, ErrForeign
 	case err != nil:
 		return Attempt{}, ErrNoAttempt

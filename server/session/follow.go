@@ -94,7 +94,7 @@ func (m *Manager) recheck(h Hash) {
 	}
 	r.queue = append(r.queue, h)
 	r.queued[h] = struct{}{}
-	if r.running < recheckers && m.tasks.start(m.workOff) {
+	if r.running < recheckers && m.tasks.Start(m.workOff) {
 		r.running++
 	}
 }
@@ -106,7 +106,7 @@ func (m *Manager) workOff() {
 		if !ok {
 			return
 		}
-		if m.tasks.ending() {
+		if m.tasks.Ending() {
 			continue // nobody is left who could be told
 		}
 		_, _ = m.load(context.Background(), &h) // what it says is in the memory

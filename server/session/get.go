@@ -79,7 +79,7 @@ func (m *Manager) ByID(ctx context.Context, id string) (*Session, error) {
 	if s := m.memory.get(k); s != nil {
 		return m.find(ctx, &s.hash, m.now())
 	}
-	if m.negative.has(k, m.now()) {
+	if m.negative.Has(k, m.now()) {
 		return nil, ErrNoSession
 	}
 	list, err := m.store.Sessions(ctx, Filter{ID: id}, "", 1)
@@ -87,7 +87,7 @@ func (m *Manager) ByID(ctx context.Context, id string) (*Session, error) {
 		return nil, unavailable(err)
 	}
 	if len(list) == 0 || list[0].ID != id {
-		m.negative.add(k, m.now())
+		m.negative.Add(k, m.negative.Era(), m.now())
 		return nil, ErrNoSession
 	}
 	return m.find(ctx, &list[0].Hash, m.now())

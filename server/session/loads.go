@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"sync"
+
+	"wavegate/keychain/lookup"
 )
 
 // loads are the sessions on their way from the store into memory: one look-up at
@@ -73,7 +75,7 @@ func (l *loads) finish(ld *load, h *Hash) {
 	}
 	l.mu.Unlock()
 	if ld.session == nil && ld.err == nil {
-		ld.err = unavailable(errPanicked)
+		ld.err = unavailable(lookup.ErrPanicked)
 	}
 	close(ld.done)
 }
@@ -87,19 +89,19 @@ func (m *Manager) find(ctx context.Context, h *Hash, now int64) (*Session, error
 	}
 	g := m.known
 	if s == nil {
-		if m.negative.has(h.key(), now) {
+		if m.negative.Has(h.key(), now) {
 			return nil, ErrNoSession
 		}
 		g = m.strangers
 	}
-	if err := g.enter(ctx); err != nil {
-		return nil, err
+	if err := g.Enter(ctx); err != nil {
+		return nil, unavailable(err)
 	}
-	defer g.leave()
+	defer g.Leave()
 	if s := m.remembered(h); s != nil && m.believes(s, m.now()) { // somebody was faster
 		return s, nil
 	}
-	if m.negative.has(h.key(), m.now()) {
+	if m.negative.Has(h.key(), m.now()) {
 		return nil, ErrNoSession
 	}
 	return m.load(ctx, h)
@@ -132,7 +134,7 @@ func (m *Manager) load(ctx context.Context, h *Hash) (*Session, error) {
 			defer cancel()
 			m.fetch(ctx, ld, hash, m.store.Session)
 		}
-		if !m.tasks.start(fetch) {
+		if !m.tasks.Start(fetch) {
 			fetch()
 		}
 	}
@@ -148,7 +150,7 @@ func (m *Manager) load(ctx context.Context, h *Hash) (*Session, error) {
 // (a sign-in); should it have to be said again, the store's Session says it.
 func (m *Manager) fetch(ctx context.Context, ld *load, h Hash, read func(context.Context, Hash) (Record, error)) {
 	defer m.loads.finish(ld, &h)
-	err := m.safely(func() error {
+	err := lookup.Safely(m.cfg.Log, "a session was looked up or renewed", func() error {
 		for {
 			epoch := m.epoch.Load()
 			r, err := read(ctx, h)
@@ -188,7 +190,7 @@ func (m *Manager) notRead(h Hash, err error) error {
 	if s := m.remembered(&h); s != nil {
 		m.finish(s)
 	}
-	m.negative.add(h.key(), m.now())
+	m.negative.Add(h.key(), m.negative.Era(), m.now())
 	return err
 }
 

@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"wavegate/keychain/lookup"
+	"wavegate/server/seal"
 )
 
 // Config says how long sessions live and who is asked about them. New copies and
@@ -59,8 +62,8 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("no key to seal tokens with"))
 	}
 	for i, k := range c.Keys {
-		if len(k) != keySize {
-			errs = append(errs, fmt.Errorf("key %d has %d bytes, want %d", i+1, len(k), keySize))
+		if len(k) != seal.Size {
+			errs = append(errs, fmt.Errorf("key %d has %d bytes, want %d", i+1, len(k), seal.Size))
 		}
 	}
 	return errors.Join(errs...)
@@ -89,19 +92,19 @@ func (c Config) withDefaults() Config {
 type Manager struct {
 	cfg   Config
 	store Store
-	seals seals
+	seals seal.Keys
 
 	memory    *memory
-	loads     loads     // sessions on their way from the store into memory
-	strangers gate      // store look-ups for cookies that nobody remembers
-	known     gate      // store look-ups for sessions that are remembered
-	negative  negatives // cookies that the store did not know a moment ago
+	loads     loads                  // sessions on their way from the store into memory
+	strangers lookup.Gate            // store look-ups for cookies that nobody remembers
+	known     lookup.Gate            // store look-ups for sessions that are remembered
+	negative  *lookup.Negatives[key] // cookies that the store did not know a moment ago
 	renewals  renewals
 	outages   outages
 	unended   unended
 	rechecks  rechecks
 	touched   touched
-	tasks     tasks
+	tasks     lookup.Tasks
 
 	alive atomic.Int64 // when the store was last followed, milliseconds since the epoch
 	epoch atomic.Int64 // raised by Lost; sessions of an earlier epoch are not believed
@@ -110,9 +113,6 @@ type Manager struct {
 const (
 	// storeTimeout bounds a question to the store that is nobody's in particular.
 	storeTimeout = 5 * time.Second
-
-	// gateTimeout bounds the wait for the turn to ask the store.
-	gateTimeout = 5 * time.Second
 
 	strangerLookups = 8
 	knownLookups    = 16
@@ -125,7 +125,7 @@ func New(cfg Config, store Store) (*Manager, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	keys, err := newSeals(cfg.Keys)
+	keys, err := seal.New(cfg.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -133,10 +133,10 @@ func New(cfg Config, store Store) (*Manager, error) {
 		cfg:       cfg,
 		store:     store,
 		seals:     keys,
-		strangers: newGate(strangerLookups),
-		known:     newGate(knownLookups),
+		strangers: lookup.NewGate(strangerLookups),
+		known:     lookup.NewGate(knownLookups),
 		loads:     loads{open: make(map[Hash]*load)},
-		negative:  newNegatives(),
+		negative:  lookup.NewNegatives[key](),
 		renewals:  renewals{open: make(map[Hash]*flight)},
 		outages:   outages{all: make(map[string]*outage)},
 		unended:   unended{ids: make(map[string]struct{})},

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"wavegate/keychain/lookup"
 )
 
 const (
@@ -105,7 +107,7 @@ func (m *Manager) renewing(s *Session, needed func(*Session) bool) (f *flight, b
 	}
 	late, over := context.WithTimeout(context.Background(), renewWait)
 	f = &flight{make(chan struct{}), late}
-	began = m.tasks.start(func() {
+	began = m.tasks.Start(func() {
 		defer func() {
 			r.mu.Lock()
 			delete(r.open, s.hash)
@@ -135,7 +137,7 @@ func (m *Manager) renewOnce(s *Session) {
 		return
 	}
 	defer leave()
-	switch err := m.safely(func() error { return m.claimAndAsk(s, r) }); {
+	switch err := lookup.Safely(m.cfg.Log, "a session was looked up or renewed", func() error { return m.claimAndAsk(s, r) }); {
 	case isGone(err):
 		m.finish(s)
 	case err != nil:

@@ -29,7 +29,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, m.flushEvery(), m.flushEvery(), func() { m.flushAndLog(ctx) }) })
 	wg.Go(func() { every(ctx, sweepFirst, sweepEvery, func() { m.sweep(ctx) }) })
 	wg.Wait()
-	m.tasks.close()
+	m.tasks.Close()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	m.memory.each(func(s *Session) {
@@ -173,4 +173,16 @@ func (m *Manager) writeUses(ctx context.Context, batch []*Session) error {
 		s.queued.Store(false)
 	}
 	return nil
+}
+
+// pause waits for d, or returns false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -95,7 +95,7 @@ func (m *Manager) endUnended() {
 	if ids == nil {
 		return
 	}
-	started := m.tasks.start(func() {
+	started := m.tasks.Start(func() {
 		defer m.unended.end()
 		ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 		defer cancel()
