@@ -1,6 +1,7 @@
 // Package limit is the arithmetic of limits: who may try again, and when. Time
 // is passed in, so it needs no clock, and it holds its tables in bounded
-// memory. It knows nothing of HTTP, credentials or policies, and logs nothing.
+// memory. It knows nothing of HTTP, credentials or policies, and logs only what it
+// could not give back.
 package limit
 
 import (
@@ -50,6 +51,7 @@ type Lock struct {
 	Subject string    // "192.0.2.7", "2001:db8::/64", or a key ID as it is counted: folded
 	Since   time.Time // UTC
 	Until   time.Time // UTC
+	Known   bool      // of a key: there is one with that ID, so that it is nothing that a stranger made up
 }
 
 // Lockouts counts wrong credentials and says who must wait. It is safe for
@@ -176,9 +178,11 @@ func (l *Lockouts) lock(kind Kind, subject string, r *record) Lock {
 	return l.describe(kind, subject, r)
 }
 
+// describe makes a Lock of a record. The subject of a key is folded.
 func (l *Lockouts) describe(kind Kind, subject string, r *record) Lock {
 	wall := func(at instant) time.Time { return l.epoch.Add(at).Round(0).UTC() }
-	return Lock{Kind: kind, Subject: subject, Since: wall(r.since), Until: wall(r.until)}
+	_, known := l.known[subject]
+	return Lock{Kind: kind, Subject: subject, Since: wall(r.since), Until: wall(r.until), Known: kind == KindKey && known}
 }
 
 // Succeeded notes that the source has used the key rightly. It takes back no

@@ -173,9 +173,9 @@ func (m *model) expectCaused(t *rapid.T, got []Lock, at time.Duration, ip, key i
 func (m *model) expectSame(t *rapid.T, l *Lockouts, at time.Duration) {
 	now := noon.Add(at)
 	want := []Lock{}
-	add := func(kind Kind, subject string, since, until time.Duration) {
+	add := func(kind Kind, subject string, since, until time.Duration, known bool) {
 		if until > at {
-			want = append(want, Lock{kind, subject, noon.Add(since), noon.Add(until)})
+			want = append(want, Lock{kind, subject, noon.Add(since), noon.Add(until), known})
 		}
 	}
 	for i, ips := range modelIPs {
@@ -185,11 +185,11 @@ func (m *model) expectSame(t *rapid.T, l *Lockouts, at time.Duration) {
 			}
 		}
 		since, until := m.ipLocked(i)
-		add(KindIP, sourceName(Source(netip.MustParseAddr(ips[0]))), since, until)
+		add(KindIP, sourceName(Source(netip.MustParseAddr(ips[0]))), since, until, false)
 	}
 	for j, keys := range modelKeys {
 		since, until := m.keyLocked(j)
-		add(KindKey, keys[0], since, until)
+		add(KindKey, keys[0], since, until, j < firstUnknown)
 	}
 	if diff := cmp.Diff(want, l.List(now)); diff != "" {
 		t.Fatalf("at %d: List (-want +got):\n%s", at, diff)

@@ -41,7 +41,7 @@ func TestTenWrongSecretsLockTheKeyForAQuarterOfAnHour(t *testing.T) {
 	}
 	now := noon.Add(4 * time.Minute)
 	got := l.Failed(now, away, "KEY", true)
-	want := []Lock{{KindKey, "key", now, now.Add(15 * time.Minute)}}
+	want := []Lock{{KindKey, "key", now, now.Add(15 * time.Minute), true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("10th failure (-want +got):\n%s", diff)
 	}
@@ -193,9 +193,9 @@ func TestListAndLift(t *testing.T) {
 	}
 	end := noon.Add(15 * time.Minute)
 	want := []Lock{
-		{KindIP, away.String(), noon, end},
-		{KindKey, "known", noon, end},
-		{KindKey, "unknown", noon, end},
+		{KindIP, away.String(), noon, end, false},
+		{KindKey, "known", noon, end, true},
+		{KindKey, "unknown", noon, end, false},
 	}
 	if diff := cmp.Diff(want, l.List(noon)); diff != "" {
 		t.Fatalf("List (-want +got):\n%s", diff)
@@ -366,5 +366,27 @@ func BenchmarkSucceeded(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l.Succeeded(noon, home, "AKIAIOSFODNN7EXAMPLE")
+	}
+}
+
+func TestSameSubject(t *testing.T) {
+	for _, test := range []struct {
+		kind          Kind
+		subject, text string
+		want          bool
+	}{
+		{KindIP, "192.0.2.7", "192.0.2.7", true},
+		{KindIP, "192.0.2.7", "::ffff:192.0.2.7", true},
+		{KindIP, "192.0.2.7", "192.0.2.8", false},
+		{KindIP, "2001:db8::/64", "2001:db8::/64", true},
+		{KindIP, "2001:db8::/64", "2001:db8::1:2", true},
+		{KindIP, "2001:db8::/64", "2001:db8:0:1::", false},
+		{KindIP, "192.0.2.7", "nonsense", false},
+		{KindKey, "wave_live_0a1b2c3d", " Wave_Live_0A1B2C3D", true},
+		{KindKey, "abc", "abcd", false},
+	} {
+		if got := SameSubject(test.kind, test.subject, test.text); got != test.want {
+			t.Errorf("SameSubject(%s, %q, %q) = %t", test.kind, test.subject, test.text, got)
+		}
 	}
 }

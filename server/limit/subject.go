@@ -46,6 +46,17 @@ func parseSource(s string) (netip.Addr, bool) {
 	return Source(ip), err == nil
 }
 
+// SameSubject reports whether a text names what a Lock of the kind calls subject:
+// any address of a source, any spelling of a key's ID.
+func SameSubject(kind Kind, subject, text string) bool {
+	if kind == KindIP {
+		is, ok := parseSource(subject)
+		asked, asks := parseSource(text)
+		return ok && asks && is == asked
+	}
+	return string(fold(nil, subject)) == string(fold(nil, text))
+}
+
 // fold appends the name under which an ID is counted: without space around it
 // and without case, so that its aliases are one account. It does not allocate
 // for ASCII when buf has room.
