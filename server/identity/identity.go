@@ -8,6 +8,8 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+
+	"wavegate/server/limit"
 )
 
 // Method names how a principal proved who it is; it is the value of the
@@ -40,6 +42,17 @@ type Principal struct {
 	OAuthClientID string
 	SessionID     string // public name of the browser session, never the cookie's value
 	ClientID      string // one per browser session
+
+	// Owner names whoever the principal acts for, in what belongs to somebody:
+	// "sub:" and the subject of a person, "key:" and the ID of an access key. An API
+	// key acts for its owner.
+	Owner string
+
+	// Accounts are who pays for the requests of the principal; nil is nobody.
+	Accounts []*limit.Account
+
+	// Environment and Tier are those of an API key; "" for others.
+	Environment, Tier string
 
 	// Tokens returns what the identity provider handed out for the session, for
 	// the upstreams that ask for them. Nil where there is nothing.

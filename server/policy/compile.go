@@ -21,6 +21,9 @@ type compiler struct {
 	names     []nameUse
 	roles     map[string]bool // declared
 	scopes    map[string]bool // declared, and "*"
+	tiers     map[string]bool // declared
+
+	issuerNodes []*yaml.Node // of the policy's issuers
 }
 
 // fileRoute is a route of the file with its place.
@@ -29,10 +32,11 @@ type fileRoute struct {
 	node  *yaml.Node
 }
 
-// nameUse is a mention of a scope or role that must be declared.
+// nameUse is a mention of a scope, role or tier that must be declared.
 type nameUse struct {
-	kind string // "scope" or "role"
-	word word
+	kind    string // "scope", "role" or "tier"
+	word    word
+	builtin bool // one that there is without being declared will do too
 }
 
 func newCompiler(name string) *compiler {
@@ -41,6 +45,7 @@ func newCompiler(name string) *compiler {
 		policy: Policy{keys: map[string]keyRule{}, mayAll: true, needAll: []string{identity.ScopeAll}},
 		roles:  map[string]bool{},
 		scopes: map[string]bool{identity.ScopeAll: true},
+		tiers:  map[string]bool{},
 	}
 }
 
@@ -57,8 +62,14 @@ func sections() []section {
 		{"scopes", (*compiler).readScopes},
 		{"roles", (*compiler).readRoles},
 		{"access_keys", (*compiler).readAccessKeys},
+		{"tiers", (*compiler).readTiers},
+		{"defaults", (*compiler).readDefaults},
+		{"trial", (*compiler).readTrial},
+		{"issuers", (*compiler).readIssuers},
 		{"providers", (*compiler).readProviders},
 		{"branding", (*compiler).readBranding},
+		{"webhooks", (*compiler).readWebhooks},
+		{"retention", (*compiler).readRetention},
 	}
 }
 
@@ -86,6 +97,8 @@ func (c *compiler) finish(extra []Route) (*Policy, error) {
 	p := &c.policy
 	c.placeRoutes(extra)
 	c.checkNames()
+	c.checkIssuers()
+	c.noteRequired()
 	c.compileEndpoints()
 	slices.SortFunc(p.scopes, func(a, b Scope) int { return cmp.Compare(a.Name, b.Name) })
 	if err := c.err(); err != nil {
@@ -118,27 +131,61 @@ func (c *compiler) placeRoutes(extra []Route) {
 // use notes that names of a kind must be declared, and returns them.
 func (c *compiler) use(kind string, words []word) []string {
 	for _, w := range words {
-		c.names = append(c.names, nameUse{kind, w})
+		c.names = append(c.names, nameUse{kind: kind, word: w})
 	}
 	return texts(words)
 }
 
-// checkNames looks up every scope and role that was mentioned.
+// useAny is use where names that are built in will do too: the permissions
+// among scopes, the four roles, the tiers.
+func (c *compiler) useAny(kind string, words []word) []string {
+	for _, w := range words {
+		c.names = append(c.names, nameUse{kind, w, true})
+	}
+	return texts(words)
+}
+
+// useOne is useAny for a field that holds one name; "" where it is left out.
+func (c *compiler) useOne(kind string, o object, field string) string {
+	name := o.text(field)
+	if name != "" {
+		c.useAny(kind, []word{{name, o.fields[field]}})
+	}
+	return name
+}
+
+// checkNames looks up every scope, role and tier that was mentioned.
 func (c *compiler) checkNames() {
 	for _, n := range c.names {
-		declared := c.scopes
-		if n.kind == "role" {
-			declared = c.roles
-		}
-		if declared[n.word.text] {
+		declared, builtin := c.known(n)
+		if declared[n.word.text] || slices.Contains(builtin, n.word.text) {
 			continue
 		}
 		hint := ""
 		if len(c.problems) < maxProblems { // what comes later is not shown
-			hint = didYouMean(n.word.text, slices.Collect(maps.Keys(declared)))
+			hint = didYouMean(n.word.text, slices.AppendSeq(builtin, maps.Keys(declared)))
 		}
 		c.fail(n.word.node, "%s %q is not declared under %ss%s", n.kind, n.word.text, n.kind, hint)
 	}
+}
+
+// known returns the names that a mention may be of.
+func (c *compiler) known(n nameUse) (declared map[string]bool, builtin []string) {
+	switch n.kind {
+	case "scope":
+		declared, builtin = c.scopes, permissionNames()
+	case "role":
+		declared, builtin = c.roles, builtinRoles()
+	case "tier":
+		declared = c.tiers
+		for _, t := range builtinTiers() {
+			builtin = append(builtin, t.Name)
+		}
+	}
+	if !n.builtin {
+		builtin = nil
+	}
+	return declared, builtin
 }
 
 // checkName refuses names that could not be told apart in a list or a header.

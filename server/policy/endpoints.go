@@ -13,6 +13,13 @@ type endpointUse struct {
 	scope string
 }
 
+// listedEndpoint is an endpoint as the file lists it.
+type listedEndpoint struct {
+	endpoint
+	text, scope string
+	origin      string // "policy.yaml:12"
+}
+
 // compileEndpoints builds the table of endpoints and checks that each request
 // has one best match and that each endpoint can be enforced.
 func (c *compiler) compileEndpoints() {
@@ -24,6 +31,7 @@ func (c *compiler) compileEndpoints() {
 			return // what comes is not shown, and conflicts are slow to find
 		}
 		c.policy.endpoints.add(e.endpoint, e.scope)
+		c.policy.listed = append(c.policy.listed, listedEndpoint{e.endpoint, e.word.text, e.scope, c.origin(e.word.node)})
 		c.checkEnforced(e)
 		if seen[e.pattern()] {
 			continue // any of the scopes suffices

@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"wavegate/server/identity"
+	"wavegate/server/limit"
 )
 
 // TestExamplesLoad loads every example that is a policy, and writes down what
@@ -58,5 +60,41 @@ func TestTheSignInExampleSaysWhoMayDoWhat(t *testing.T) {
 		if got := p.Decide(who, ask).Allow; got != want {
 			t.Errorf("%s may write: %v", group, got)
 		}
+	}
+}
+
+// TestTheTourSaysWhatKeysMayDo: what the tour says of tiers,
+// defaults, trials, issuers, webhooks and retention is what the server reads.
+func TestTheTourSaysWhatKeysMayDo(t *testing.T) {
+	const file = "../../examples/policy.yaml"
+	p, err := Load(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	partner, _ := p.Tier("partner")
+	if want := (limit.Tier{Name: "partner", RequestsPerMinute: 600, BurstPerSecond: 60, Concurrent: 20, BandwidthPerMonth: 500 << 30}); partner != want {
+		t.Errorf("got %+v, want %+v", partner, want)
+	}
+	if want := (Defaults{Role: "developer", Tier: "pro", UserTier: "business", ClientTier: "pro", AnonymousTier: "free", KeyLifetime: 2160 * time.Hour}); p.Defaults() != want {
+		t.Errorf("got %+v, want %+v", p.Defaults(), want)
+	}
+	// What is commented "default" there is one.
+	if trial := (Trial{Enabled: true, TTL: 30 * time.Minute, Operations: 10, PerIPMinute: 5, Role: "trial"}); p.Trial() != trial || p.Retention() != defaultRetention() {
+		t.Errorf("got %+v and %+v", p.Trial(), p.Retention())
+	}
+	if got := p.AnonymousTier(p.Match("h", "/healthz")).Name; got != "free" || p.Webhooks().AllowHTTP || len(p.Webhooks().AllowNetworks) != 1 {
+		t.Errorf("got tier %s, webhooks %+v", got, p.Webhooks())
+	}
+	for role, want := range map[string]bool{"trial": false, "developer": true, "gone": false} {
+		key := &identity.Principal{Method: identity.MethodAPIKey, KeyID: "key_1"}
+		p.GrantKey(key, role, nil)
+		if got := p.Decide(key, p.AskFor("h", "POST", "/api/streams", false)).Allow; got != want {
+			t.Errorf("%s may write: %v", role, got)
+		}
+	}
+	token := &identity.Principal{Method: identity.MethodToken, Subject: "clerk|user_1"}
+	p.GrantIssued(token, &p.Issuers()[0], []string{"metrics:push", "*"})
+	if got := strings.Join(token.Scopes, " "); got != "streams:read streams:write metrics:push" {
+		t.Errorf("the token holds %q", got)
 	}
 }

@@ -15,18 +15,18 @@ import (
 // A person who signed in gets the roles that name the verified e-mail address
 // (letter case aside), the subject, or one of the groups, and keeps the scopes
 // that the session brought. API keys and tokens hold what they were issued
-// with, so that no role widens them.
+// with, so that no role widens them: see GrantKey and GrantIssued.
 func (p *Policy) Grant(pr *identity.Principal) {
 	switch pr.Method {
 	case identity.MethodAccessKey:
-		p.grantKey(pr)
+		p.grantAccessKey(pr)
 	case identity.MethodSession:
 		p.grantPerson(pr)
 	}
 }
 
-// grantKey fills in what the policy says of an access key.
-func (p *Policy) grantKey(pr *identity.Principal) {
+// grantAccessKey fills in what the policy says of an access key.
+func (p *Policy) grantAccessKey(pr *identity.Principal) {
 	rule, listed := p.keys[pr.KeyID]
 	pr.Roles, pr.Scopes = nil, slices.Clone(rule.scopes)
 	for i := range p.roles {

@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -113,6 +115,30 @@ func (o object) boolean(name string, def bool) bool {
 // duration returns a field that is a length of time.
 func (o object) duration(name string, def time.Duration) time.Duration {
 	return parsed(o, name, def, parseDuration)
+}
+
+// positive returns a field that is a length of time longer than none.
+func (o object) positive(name string, def time.Duration) time.Duration {
+	d := o.duration(name, def)
+	if d == 0 {
+		o.fail(o.at(name), "%s must be longer than 0s", name)
+		return def
+	}
+	return d
+}
+
+// maxCount bounds what is counted: a number of a thousand millions is a slip.
+const maxCount = 1_000_000_000
+
+// count returns a field that is a whole number of at least least.
+func (o object) count(name string, def, least int64) int64 {
+	return parsed(o, name, def, func(s string) (int64, error) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < least || n > maxCount {
+			return 0, fmt.Errorf("%q is no whole number between %d and %d", s, least, maxCount)
+		}
+		return n, nil
+	})
 }
 
 // size returns a field that is a number of bytes.

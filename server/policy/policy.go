@@ -17,6 +17,8 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+
+	"wavegate/server/limit"
 )
 
 // maxFileSize bounds the policy file, in bytes. A policy of a thousand routes
@@ -31,10 +33,19 @@ type Policy struct {
 	table     routeTable
 	scopes    []Scope
 	endpoints endpointTable
+	listed    []listedEndpoint // the same as written, for Explain
 	roles     []role
 	keys      map[string]keyRule
+	required  map[string]bool // roles that a route requires
+	allAsked  bool            // a route requires the scope "*"
+	tiers     []limit.Tier    // of the file
+	defaults  Defaults        // as written: "" where a name is left out
+	trial     Trial
+	issuers   []Issuer
 	providers []Provider
 	branding  Branding
+	webhooks  Webhooks
+	retention Retention
 	mayAll    bool     // no key has a register rule, so every key may register
 	needAll   []string // {"*"}, kept so that Decide allocates nothing
 }

@@ -117,7 +117,7 @@ func (c *compiler) readProvider(n *yaml.Node) (pr Provider, ok bool) {
 		return pr, false
 	}
 	pr = Provider{
-		Name: c.readProviderName(o), Origin: fmt.Sprintf("%s:%d", c.file, n.Line),
+		Name: c.readProviderName(o), Origin: c.origin(n),
 		ClientID: o.text("client_id"), ClientSecret: o.secret("client_secret"), ClientSecretFile: o.text("client_secret_file"),
 		RedirectURL: parsed(o, "redirect_url", "", parseWebURL), EndSessionURL: parsed(o, "end_session_url", "", parseWebURL),
 		PostLogoutRedirectURL: parsed(o, "post_logout_redirect_url", "", parseWebURL),

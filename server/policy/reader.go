@@ -41,6 +41,9 @@ func (r *reader) failAt(line int, format string, args ...any) {
 	r.problems = append(r.problems, problem{line, fmt.Sprintf(format, args...)})
 }
 
+// origin says where a node is: "policy.yaml:12".
+func (r *reader) origin(n *yaml.Node) string { return fmt.Sprintf("%s:%d", r.file, n.Line) }
+
 // err returns every problem noted, sorted by line, or nil.
 func (r *reader) err() error {
 	slices.SortStableFunc(r.problems, func(a, b problem) int { return a.line - b.line })

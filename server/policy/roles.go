@@ -9,13 +9,16 @@ import (
 // role is a named set of scopes and of those who have it.
 type role struct {
 	name    string
+	origin  string // where it was written: "policy.yaml:12"
 	scopes  []string
 	members members
 	groups  []string
+	tier    string // of people who have it, and of API keys that name none; "" is none
 }
 
 // keyRule is what the policy says of one access key.
 type keyRule struct {
+	origin   string // where it was written: "policy.yaml:12"
 	scopes   []string
 	roles    []string
 	register []string // routes that it may announce; "/team/*" is all below
@@ -28,9 +31,10 @@ func (c *compiler) readRoles(n *yaml.Node) {
 			continue
 		}
 		c.roles[p.name] = true
-		o := c.object(p.value, "role "+p.name, "scopes", "members", "groups")
-		r := role{name: p.name, members: newMembers()}
-		r.scopes = c.use("scope", o.list("scopes"))
+		o := c.object(p.value, "role "+p.name, "scopes", "members", "groups", "tier")
+		r := role{name: p.name, origin: c.origin(p.key), members: newMembers()}
+		r.scopes = c.useAny("scope", o.list("scopes"))
+		r.tier = c.useOne("tier", o, "tier")
 		r.groups = c.groups(o)
 		for _, w := range o.list("members") {
 			c.readMember(&r, w)
@@ -76,7 +80,7 @@ func (c *compiler) readAccessKey(p pair) {
 	if p.value.Kind == yaml.MappingNode && !o.has("scopes") && !o.has("roles") {
 		c.fail(p.key, `access key %s: say what it holds: scopes, roles or both; scopes: ["*"] is everything, scopes: [] nothing`, p.name)
 	}
-	rule := keyRule{scopes: c.use("scope", o.list("scopes")), roles: c.use("role", o.list("roles"))}
+	rule := keyRule{origin: c.origin(p.key), scopes: c.useAny("scope", o.list("scopes")), roles: c.use("role", o.list("roles"))}
 	for _, w := range o.list("register") {
 		route, err := parseRegister(w.text)
 		if err != nil {

@@ -20,6 +20,7 @@ type Route struct {
 	Access        Access
 	Require       Require
 	AllowUnlisted bool     // requests that no scope covers pass with any credential
+	AnonymousTier string   // of each address on this public route; "" is the default
 	Methods       []string // upper case, HEAD beside GET; empty is every method
 
 	Identity    Families // identity headers for the upstream; 0 is none

@@ -41,17 +41,36 @@ func unitShift(unit string) (int, bool) {
 	return 0, false
 }
 
-// parseDuration reads a length of time that is not negative.
+// sizeText writes a number of bytes out, in the largest unit that goes into it.
+func sizeText(n int64) string {
+	for _, unit := range [...]struct {
+		shift int
+		name  string
+	}{{40, "TB"}, {30, "GB"}, {20, "MB"}, {10, "KB"}} {
+		if n > 0 && n%(1<<unit.shift) == 0 {
+			return strconv.FormatInt(n>>unit.shift, 10) + " " + unit.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + " bytes"
+}
+
+// parseDuration reads a length of time that is not negative, as Go writes it or
+// as a whole number of days of 24 hours: 30d, up to 65535d.
 func parseDuration(s string) (time.Duration, error) {
 	if s == "0" {
 		return 0, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		if _, bad := strconv.ParseFloat(s, 64); bad == nil {
 			return 0, fmt.Errorf("duration %q has no unit: write %ss or %sm", s, s, s)
 		}
-		return 0, fmt.Errorf("duration %q: want a number and a unit, such as 500ms, 60s, 5m, 1h30m; 0s is none", s)
+		return 0, fmt.Errorf("duration %q: want a number and a unit, such as 500ms, 60s, 5m, 1h30m, 30d; 0s is none", s)
 	}
 	if d < 0 {
 		return 0, fmt.Errorf("duration %q is negative", s)

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -22,13 +21,13 @@ func (c *compiler) readUpstreams(n *yaml.Node) {
 // place, so that an overlap is found in the same run.
 func (c *compiler) readUpstream(n *yaml.Node) {
 	o := c.object(n, "an upstream",
-		"route", "url", "access", "require", "identity_headers", "tokens", "unlisted", "strip_prefix", "pass_host",
+		"route", "url", "access", "anonymous_tier", "require", "identity_headers", "tokens", "unlisted", "strip_prefix", "pass_host",
 		"methods", "timeout", "idle_timeout", "max_request_size", "allow_in_path", "response_headers", "cors", "tls")
 	if o.fields["route"] == nil && o.fields["url"] == nil && n.Kind != yaml.MappingNode {
 		return
 	}
 	route, placed := c.readPlace(o)
-	route.Origin = fmt.Sprintf("%s:%d", c.file, n.Line)
+	route.Origin = c.origin(n)
 	c.readAccess(o, &route)
 	c.readForwarding(o, &route)
 	c.readLimits(o, &route)
@@ -77,8 +76,12 @@ func (c *compiler) readAccess(o object, route *Route) {
 		[]string{"public", "authenticated", "signed-in", "keys"}, []Access{Public, Authenticated, SignedIn, Keys})
 	route.AllowUnlisted = choice(o, "unlisted", []string{"deny", "allow"}, []bool{false, true})
 	route.Methods = c.methods(o, "methods")
+	route.AnonymousTier = c.useOne("tier", o, "anonymous_tier")
 	if n := o.fields["require"]; n != nil {
 		route.Require = c.readRequire(n)
+	}
+	if route.Access != Public && o.has("anonymous_tier") {
+		c.fail(o.fields["anonymous_tier"], "anonymous_tier would do nothing: only a public route counts addresses; set access: public, or leave it out")
 	}
 	switch {
 	case route.Access == Public && !route.Require.Empty():
