@@ -37,8 +37,8 @@ func TestTokenEndpointThatIsSilentIsNotHammered(t *testing.T) {
 	login := p.mustSignIn(t, "alice")
 	p.silence(t)
 	before := p.idp.Count("/token")
-	for _, pause := range []time.Duration{1, 2, 4, 8, 10, 10} {
-		pause *= time.Second
+	for _, seconds := range []int{1, 2, 4, 8, 10, 10} {
+		pause := time.Duration(seconds) * time.Second
 		for range 3 {
 			wantError(t, p.exchange(t.Context(), "x"), oidc.Unreachable, "token endpoint", "asked again in "+pause.String())
 			_, err := p.refresh(t, login)

@@ -77,9 +77,12 @@ type answer struct {
 	body      []byte
 }
 
+// A source is where documents of one provider are fetched from.
+type source struct{ http *http.Client }
+
 // get asks the provider. bearer is an access token, or "". Its errors name what
 // was asked for.
-func (p *Provider) get(ctx context.Context, what, address, bearer string) (answer, error) {
+func (s source) get(ctx context.Context, what, address, bearer string) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return answer{}, failure(Misconfigured, "%s: %w", what, err)
@@ -88,7 +91,7 @@ func (p *Provider) get(ctx context.Context, what, address, bearer string) (answe
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	resp, err := p.http.Do(req)
+	resp, err := s.http.Do(req)
 	if err != nil {
 		return answer{}, unreachable(what, err)
 	}
@@ -108,8 +111,8 @@ func (p *Provider) get(ctx context.Context, what, address, bearer string) (answe
 }
 
 // getJSON asks the provider and decodes the answer.
-func (p *Provider) getJSON(ctx context.Context, what, address string, into any) error {
-	a, err := p.get(ctx, what, address, "")
+func (s source) getJSON(ctx context.Context, what, address string, into any) error {
+	a, err := s.get(ctx, what, address, "")
 	if err != nil {
 		return err
 	}

@@ -31,10 +31,15 @@ func (p *Provider) fetchKeys(ctx context.Context) (keySet, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.keysAt(ctx, m.Keys)
+}
+
+// keysAt fetches the key set at an address.
+func (s source) keysAt(ctx context.Context, address string) (keySet, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if err := p.getJSON(ctx, "the provider's keys", m.Keys, &set); err != nil {
+	if err := s.getJSON(ctx, "the provider's keys", address, &set); err != nil {
 		if status, ok := errors.AsType[*statusError](err); ok {
 			return nil, failure(Misconfigured, "%w", status)
 		}
@@ -49,7 +54,7 @@ func (p *Provider) fetchKeys(ctx context.Context) (keySet, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, failure(Misconfigured, "the provider's keys at %s: none of %d can verify a signature", m.Keys, len(set.Keys))
+		return nil, failure(Misconfigured, "the provider's keys at %s: none of %d can verify a signature", address, len(set.Keys))
 	}
 	return keys, nil
 }
@@ -105,13 +110,18 @@ func (p *Provider) verify(ctx context.Context, raw string, limit int, rest time.
 	if err != nil {
 		return nil, err
 	}
-	keys, err := p.keys.get(ctx)
+	return verified(ctx, p.keys, jws, rest)
+}
+
+// verified checks the signature of jws, which may have the keys fetched again.
+func verified(ctx context.Context, set *document[keySet], jws *jose.JSONWebSignature, rest time.Duration) (*signed, error) {
+	keys, err := set.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	payload, ok := keys.payload(jws)
 	if !ok {
-		if keys, err = p.keys.renew(ctx, rest); err != nil {
+		if keys, err = set.renew(ctx, rest); err != nil {
 			return nil, err
 		}
 		payload, ok = keys.payload(jws)
@@ -124,9 +134,13 @@ func (p *Provider) verify(ctx context.Context, raw string, limit int, rest time.
 	if err != nil {
 		return nil, failure(Untrusted, "the claims cannot be read: %w", err)
 	}
+	return &signed{jose.SignatureAlgorithm(header.Algorithm), typeOf(header), payload, c}, nil
+}
+
+// typeOf returns the type of a token in lower case, without "application/".
+func typeOf(header jose.Header) string {
 	typ, _ := header.ExtraHeaders[jose.HeaderType].(string)
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	return &signed{jose.SignatureAlgorithm(header.Algorithm), typ, payload, c}, nil
+	return strings.TrimPrefix(strings.ToLower(typ), "application/")
 }
 
 // parse reads the compact form of a signed token. The size comes first, and an

@@ -58,6 +58,7 @@ func TestRealProvider(t *testing.T) {
 	t.Run("logout", p.testLogout)
 	t.Run("refresh", p.testRefresh)
 	t.Run("new keys", p.testNewKeys)
+	t.Run("access tokens", p.testAccessTokens)
 }
 
 func TestRealProviderWithClaimsInTheIDToken(t *testing.T) {
@@ -166,5 +167,29 @@ func (p realPair) testNewKeys(t *testing.T) {
 	p.signIn(t, "alice")
 	if _, err := p.refresh(t, before); !errors.Is(err, oidc.ErrRefused) {
 		t.Errorf("a refresh token from before: %v, want ErrRefused", err)
+	}
+}
+
+// testAccessTokens has the provider issue a JWT for this server's own API.
+func (p realPair) testAccessTokens(t *testing.T) {
+	rp := relyingParty(t, p.idp.URL, newClock(), func(c *oidc.Config) {
+		c.Scopes = []string{"api:read"}
+		c.AuthURLParams = []oidc.Param{{Key: "resource", Value: audience}}
+	})
+	login, err := rp.Exchange(t.Context(), authorize(t, rp, "alice"))
+	must(t, err)
+	is := issuer(t, p.idp.URL, newClock(), nil)
+	got, err := is.Verify(t.Context(), login.AccessToken)
+	must(t, err)
+	want := oidc.IssuerClaims{
+		Subject: "alice", Username: "alice", Scopes: []string{"api:read"}, IssuedAt: got.IssuedAt, Expiry: got.Expiry, ID: got.ID,
+	}
+	if diff := cmp.Diff(want, got); diff != "" || got.Expiry.Sub(got.IssuedAt) != 5*time.Minute || got.ID == "" {
+		t.Errorf("access token: %+v (-want +got):\n%s", got, diff)
+	}
+	other := issuer(t, p.idp.URL, newClock(), func(c *oidc.IssuerConfig) { c.Audience = clientID })
+	for what, raw := range map[string]string{"another audience": login.AccessToken, "an ID token": login.IDToken} {
+		_, err := other.Verify(t.Context(), raw)
+		wantIs(t, what, err, oidc.ErrIssuerToken)
 	}
 }

@@ -1,9 +1,10 @@
 // Package oidc is the OpenID Connect relying party: it sends people to a
 // provider, turns what the provider says about them into a Login, renews it,
-// and understands the provider's notices that somebody has signed out. It owns
-// the discovery document, the provider's keys and every check of a token. It
-// writes no HTTP answers, keeps no sessions and does not decide what a person
-// may do.
+// and understands the provider's notices that somebody has signed out. An Issuer
+// checks access tokens that somebody else's authorization server made for this
+// one. The package owns discovery documents, the keys of others and every check
+// of their tokens. It writes no HTTP answers, keeps no sessions and does not
+// decide what a person may do.
 //
 // Nothing is fetched before it is needed. A provider that is down delays those
 // who sign in and nobody else, and start-up not at all.
@@ -11,7 +12,6 @@ package oidc
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -32,8 +32,8 @@ const (
 // A Provider is one OpenID Connect provider as this client of it sees it. It is
 // safe for concurrent use.
 type Provider struct {
+	source
 	cfg      Config
-	http     *http.Client
 	life     *lifetime
 	metadata *document[*metadata]
 	keys     *document[keySet]
@@ -49,7 +49,7 @@ func New(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 	cfg = cfg.filled()
-	p := &Provider{cfg: cfg, http: newClient(cfg), life: newLifetime(), spent: newReplays(maxReplays)}
+	p := &Provider{source: source{newClient(cfg)}, cfg: cfg, life: newLifetime(), spent: newReplays(maxReplays)}
 	p.metadata = newDocument(p.life, cfg, p.discover)
 	p.keys = newDocument(p.life, cfg, p.fetchKeys)
 	return p, nil

@@ -47,6 +47,12 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true, logoutSource: askLogout },
     backchannelLogout: { enabled: true },
+    // Whoever asks for a resource gets a JWT for it (RFC 8707, RFC 9068).
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: async (ctx, resource) => ({ audience: resource, scope: 'api:read api:write', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } } }),
+      useGrantedResource: async () => true,
+    },
   },
   ttl: { AccessToken: 300, AuthorizationCode: 60, IdToken: 300, Interaction: 600, Session: 3600, Grant: 3600, RefreshToken: 3600 },
   pkce: { required: () => true },
@@ -64,6 +70,7 @@ const provider = new Provider(issuer, {
   loadExistingGrant: async (ctx) => {
     const grant = new provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
     grant.addOIDCScope('openid profile email offline_access');
+    if (ctx.oidc.params.resource) grant.addResourceScope(ctx.oidc.params.resource, 'api:read api:write');
     await grant.save();
     return grant;
   },
