@@ -33,7 +33,7 @@ func dump(t testing.TB, s *Store) []string {
 	for _, c := range changes(t, s) {
 		all = append(all, fmt.Sprintf("%+v", c))
 	}
-	return append(all, fmt.Sprint(count(t, s, "login_attempts"), count(t, s, "ended_sessions")))
+	return append(all, fmt.Sprint(count(t, s, "login_attempts"), count(t, s, "ended_sessions")), content(t, s))
 }
 
 // populate does some of everything.
@@ -48,6 +48,10 @@ func populate(t testing.TB, s *Store) session.Record {
 	must(t, s.Renew(t.Context(), r))
 	_, err := s.End(t.Context(), session.Filter{Issuer: r.Issuer, Subject: "user3"})
 	must(t, err)
+	addKey(t, s, newKey("sub:ann", start))
+	note(t, s, 0, 5)
+	_, err = s.SweepAudit(t.Context(), start.Add(2*time.Second), 10)
+	must(t, err)
 	return r
 }
 
@@ -60,6 +64,8 @@ func checkCopy(t *testing.T, restored *Store, want []string, r session.Record) {
 		t.Errorf("End in the restored store: %d, %v", n, err)
 	}
 	signIn(t, restored, newRecord("ann", start))
+	note(t, restored, 9, 1)
+	verified(t, restored, 4, 6)
 	if got := changes(t, restored); got[len(got)-1] != ofSession(r) {
 		t.Errorf("the last change is %v", got[len(got)-1])
 	}

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"wavegate/server/audit"
 )
 
 // defaultFile is the SQLite file in Config.Dir.
@@ -32,6 +34,9 @@ type Config struct {
 	// changes by asking alone.
 	NoNotify bool
 
+	// Chain hashes the lines of the audit log; with nil none can be written.
+	Chain *audit.Chain
+
 	// Log is told of failures that nobody is returned; nil is nothing.
 	Log *slog.Logger
 }
@@ -44,6 +49,16 @@ func (c Config) Validate() error {
 	}
 	_, _, err := c.place()
 	return err
+}
+
+// File returns the path of the SQLite file; "" where the store is another
+// database, or the configuration is wrong.
+func (c Config) File() string {
+	which, path, err := c.place()
+	if err != nil || which != sqliteFile {
+		return ""
+	}
+	return path
 }
 
 // A kind is one of the databases.

@@ -24,6 +24,9 @@ const (
 	// stood that has ended.
 	keep = 10 * time.Minute
 
+	// keepRequests is how long a request that has an Idempotency-Key is known again.
+	keepRequests = 24 * time.Hour
+
 	// tidied is how many rows that have served their time a sweep removes of each
 	// table.
 	tidied = 10_000
@@ -85,7 +88,10 @@ func (s *Store) End(ctx context.Context, f session.Filter) (int, error) {
 			for i, e := range all {
 				changes[i] = session.Change{Kind: session.ChangedSession, Key: hex.EncodeToString(e.hash)}
 			}
-			return c.changed(ctx, changes...)
+			if err := c.changed(ctx, changes...); err != nil || n == 0 || total > 0 {
+				return err
+			}
+			return c.journalOf(ctx) // with the first batch
 		})
 		if err != nil {
 			return total, err
@@ -135,18 +141,20 @@ func (s *Store) sweepBy(ctx context.Context, column string, until time.Time, lim
 	return total, nil
 }
 
-// tidy removes what has served its time: attempts that ended, and what the
-// change table and lists need no longer remember. The latter two go by the
-// database's clock, as Follow does.
+// tidy removes what has served its time: attempts and periods that ended,
+// requests that are not repeated any more, and what the change table and lists
+// need no longer remember. What was noted by the database's clock goes by it.
 func (s *Store) tidy(ctx context.Context, now time.Time) error {
-	old := fmt.Sprintf("%s - %d", s.dialect.clock, keep.Milliseconds())
+	before := func(d time.Duration) string { return fmt.Sprintf("%s - %d", s.dialect.clock, d.Milliseconds()) }
 	for _, table := range []struct{ name, key, column, until string }{
 		{"login_attempts", "hash", "ends", fmt.Sprint(millis(now))},
-		{"ended_sessions", "id", "at", old},
-		{"changes", "id", "at", old},
+		{"ended_sessions", "id", "at", before(keep)},
+		{"changes", "id", "at", before(keep)},
+		{"key_requests", "owner, request", "at", before(keepRequests)},
+		{"spending", "account, period", "ends_at", fmt.Sprint(millis(now))},
 	} {
 		err := s.write(ctx, "tidy "+table.name, func(ctx context.Context, c conn) error {
-			_, err := c.exec(ctx, fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= %[4]s ORDER BY %[3]s LIMIT %[5]d)",
+			_, err := c.exec(ctx, fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= %[4]s ORDER BY %[3]s LIMIT %[5]d)",
 				table.name, table.key, table.column, table.until, tidied))
 			return err
 		})

@@ -106,6 +106,7 @@ func TestSetDisabled(t *testing.T) {
 		must(t, err)
 		wantSame(t, "DisabledAt", u.DisabledAt, start.Add(time.Hour))
 		must(t, s.SetDisabled(t.Context(), id, time.Time{}))
+		wantSame(t, "changes, enabling too", len(changes(t, s)), 2)
 		u, err = s.User(t.Context(), id)
 		must(t, err)
 		wantSame(t, "DisabledAt", u.DisabledAt, time.Time{})

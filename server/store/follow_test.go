@@ -128,7 +128,7 @@ func TestFollow(t *testing.T) {
 				l.lived(t)
 				l.lived(t)
 				if quiet { // the rows of the first round are younger than settled
-					l.changes = l.changes[3:]
+					l.changes = l.changes[4:]
 				}
 				wantSame(t, "heard, in order and once", l.changes, want)
 				if l.losts != 0 {

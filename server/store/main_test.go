@@ -1,11 +1,13 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -13,7 +15,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"wavegate/server/audit"
 	"wavegate/server/session"
 	"wavegate/server/store/storetest"
 )
@@ -31,9 +35,21 @@ func TestMain(m *testing.M) {
 // start is when the time of the tests begins.
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// testChain is the chain of every store of the tests.
+func testChain() *audit.Chain {
+	chain, err := audit.NewChain([][]byte{bytes.Repeat([]byte("s"), 32)})
+	if err != nil {
+		panic(err)
+	}
+	return chain
+}
+
 // open opens a store that is closed with the test.
 func open(t testing.TB, cfg Config) *Store {
 	t.Helper()
+	if cfg.Chain == nil {
+		cfg.Chain = testChain()
+	}
 	s, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +80,7 @@ func wantErr(t testing.TB, what string, err, want error) {
 
 func wantSame(t testing.TB, what string, got, want any) {
 	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Fatalf("%s (-want +got):\n%s", what, diff)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"wavegate/server/audit"
 	"wavegate/server/session"
 )
 
@@ -35,6 +36,7 @@ type Store struct {
 	writes  *sql.DB         // for SQLite a single connection; for PostgreSQL the same as reads
 	hears   *pgx.ConnConfig // where NOTIFY is heard; nil for nowhere
 	poll    time.Duration
+	chain   *audit.Chain // nil: nothing can be written to the audit log
 	log     *slog.Logger
 	watch   func(querier) querier // sees every statement, in tests; nil otherwise
 }
@@ -46,8 +48,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		poll: cmp.Or(cfg.Poll, defaultPoll),
-		log:  cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
+		poll:  cmp.Or(cfg.Poll, defaultPoll),
+		chain: cfg.Chain,
+		log:   cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)),
 	}
 	which, place, err := cfg.place()
 	if err != nil {

@@ -99,7 +99,7 @@ func TestOpenSQLiteErrors(t *testing.T) {
 		{"text", "no SQLite database"},
 		{"folder", "is no file"},
 		{"text/x.db", "another place with -data-dir or --store"},
-		{"newer", "newer wavegate (version 9999 of its tables, this one knows 1)"},
+		{"newer", "newer wavegate (version 9999 of its tables, this one knows "},
 	} {
 		s, err := Open(t.Context(), Config{URL: path(tt.name)})
 		if err == nil {
@@ -271,4 +271,21 @@ func TestPing(t *testing.T) {
 		must(t, s.Close())
 		wantErr(t, "closed", s.Ping(t.Context()), session.ErrUnavailable)
 	})
+}
+
+func TestFileIsThatOfSQLiteAlone(t *testing.T) {
+	for _, tt := range []struct {
+		cfg  Config
+		want string
+	}{
+		{Config{Dir: "data"}, "data/wavegate.db"},
+		{Config{Dir: "data", URL: "sqlite:x.db"}, "x.db"},
+		{Config{URL: "sqlite:///var/x.db"}, "/var/x.db"},
+		{Config{URL: "postgres://me@db/x", Dir: "data"}, ""},
+		{Config{URL: "mysql://db/x", Dir: "data"}, ""},
+	} {
+		if got := tt.cfg.File(); got != tt.want {
+			t.Errorf("%+v: got %q, want %q", tt.cfg, got, tt.want)
+		}
+	}
 }

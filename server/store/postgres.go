@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"wavegate/keychain/apikey"
 	"wavegate/server/session"
 )
 
@@ -41,9 +42,12 @@ var postgresDialect = dialect{
 	clock:      "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)", // one value for a statement, so that indices serve
 	forUpdate:  " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
+	holdKey:    " FOR KEY SHARE",
+	lockName:   "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
 	numbered:   true,
 	writable:   refuseReadOnly,
 	touch:      touchTogether,
+	touchKeys:  touchKeysTogether,
 }
 
 // openPostgres connects and migrates. Migrations run on connections of their own
@@ -141,6 +145,18 @@ func touchTogether(ctx context.Context, c conn, touches []session.Touch) error {
 	_, err := c.exec(ctx, `UPDATE sessions AS s SET seen_at = t.seen
 		FROM unnest(CAST(? AS BYTEA[]), CAST(? AS BIGINT[])) AS t (hash, seen)
 		WHERE s.hash = t.hash AND s.seen_at < t.seen`, hashes, seen)
+	return err
+}
+
+// touchKeysTogether is touchTogether for API keys.
+func touchKeysTogether(ctx context.Context, c conn, touches []apikey.Touch) error {
+	ids, used := make([]string, len(touches)), make([]int64, len(touches))
+	for i, t := range touches {
+		ids[i], used[i] = t.ID, millis(t.UsedAt)
+	}
+	_, err := c.exec(ctx, `UPDATE api_keys AS k SET last_used_at = t.used
+		FROM unnest(CAST(? AS TEXT[]), CAST(? AS BIGINT[])) AS t (id, used)
+		WHERE k.id = t.id AND k.last_used_at < t.used`, ids, used)
 	return err
 }
 

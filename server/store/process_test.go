@@ -62,7 +62,7 @@ func (c *child) line(t testing.TB) string {
 
 // playRole is the main of a child.
 func playRole(role, url string) {
-	s, err := Open(context.Background(), Config{URL: url, Poll: 5 * time.Millisecond})
+	s, err := Open(context.Background(), Config{URL: url, Poll: 5 * time.Millisecond, Chain: testChain()})
 	if err == nil {
 		switch role {
 		case "work":
@@ -71,6 +71,10 @@ func playRole(role, url string) {
 			err = endByName(s)
 		case "follow":
 			reportChanges(s)
+		case "claim":
+			err = claimForever(s)
+		case "keys":
+			err = workKeys(s)
 		case "look":
 			err = look(s)
 		}

@@ -14,6 +14,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"wavegate/keychain/apikey"
 	"wavegate/server/session"
 )
 
@@ -29,9 +30,11 @@ const (
 // sqliteDialect needs no locks of rows: BEGIN IMMEDIATE lets one transaction in
 // at a time, in this process and in others.
 var sqliteDialect = dialect{
-	clock:    "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-	writable: func(context.Context, conn) error { return nil }, // the transaction has begun, so it may write
-	touch:    touchEach,
+	clock:     "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+	indexedBy: " INDEXED BY ",                                   // it has no statistics to choose by
+	writable:  func(context.Context, conn) error { return nil }, // the transaction has begun, so it may write
+	touch:     touchEach,
+	touchKeys: touchKeysEach,
 }
 
 // openSQLite opens the file, which it makes with mode 0600; SQLite gives the
@@ -164,13 +167,27 @@ func explainFile(path string, err error) error {
 // touchEach runs one prepared statement for each session: there is no way to
 // the server to save.
 func touchEach(ctx context.Context, c conn, touches []session.Touch) error {
-	stmt, err := c.PrepareContext(ctx, "UPDATE sessions SET seen_at = ?1 WHERE hash = ?2 AND seen_at < ?1")
+	return forEach(ctx, c, "UPDATE sessions SET seen_at = ?1 WHERE hash = ?2 AND seen_at < ?1", touches, func(t session.Touch) []any {
+		return []any{millis(t.SeenAt), t.Hash[:]}
+	})
+}
+
+// touchKeysEach is touchEach for API keys.
+func touchKeysEach(ctx context.Context, c conn, touches []apikey.Touch) error {
+	return forEach(ctx, c, "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2 AND last_used_at < ?1", touches, func(t apikey.Touch) []any {
+		return []any{millis(t.UsedAt), t.ID}
+	})
+}
+
+// forEach runs one prepared statement with the arguments of each of all.
+func forEach[T any](ctx context.Context, c conn, query string, all []T, args func(T) []any) error {
+	stmt, err := c.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
-	for _, t := range touches {
-		if _, err := stmt.ExecContext(ctx, millis(t.SeenAt), t.Hash[:]); err != nil {
+	for _, one := range all {
+		if _, err := stmt.ExecContext(ctx, args(one)...); err != nil {
 			return err
 		}
 	}

@@ -13,7 +13,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"wavegate/keychain/apikey"
+	"wavegate/server/audit"
 	"wavegate/server/session"
+	"wavegate/server/webhook"
 )
 
 const (
@@ -28,11 +31,16 @@ type dialect struct {
 	clock      string // the time of the database, in milliseconds since 1970
 	forUpdate  string // after a SELECT: locks its rows until the transaction ends
 	skipLocked string // the same, passing over rows that are locked
+	holdKey    string // after a SELECT: until the transaction ends its rows may be changed, but not removed
+	lockName   string // holds apart the transactions that name the same thing; "" where all are apart
+	indexedBy  string // before the name of an index, after that of its table: it must be used; "" where the database chooses well
 	numbered   bool   // parameters are $1, $2, …
 	notify     string // tells followers in other processes to look; "" where they find out by themselves
 
 	writable func(context.Context, conn) error                  // whether changes are taken
 	touch    func(context.Context, conn, []session.Touch) error // moves seen_at forward
+
+	touchKeys func(context.Context, conn, []apikey.Touch) error // moves last_used_at forward
 }
 
 // A querier is a pool or a transaction.
@@ -47,13 +55,14 @@ type querier interface {
 type conn struct {
 	querier
 	*dialect
+	chain *audit.Chain // nil: nothing can be written to the audit log
 }
 
 func (s *Store) conn(q querier) conn {
 	if s.watch != nil {
 		q = s.watch(q)
 	}
-	return conn{q, s.dialect}
+	return conn{q, s.dialect, s.chain}
 }
 
 // exec returns how many rows were changed.
@@ -128,8 +137,8 @@ func insert[T any](ctx context.Context, c conn, into, row, rest string, all []T,
 	return nil
 }
 
-// read runs fn outside a transaction. Its error is a named one of package
-// session or wraps ErrUnavailable.
+// read runs fn outside a transaction. Its error is a named one of the packages
+// whose records these are, or wraps session.ErrUnavailable.
 func (s *Store) read(ctx context.Context, doing string, fn func(context.Context, conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
@@ -202,6 +211,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 func fault(doing string, err error) error {
 	named := []error{
 		nil, session.ErrNoSession, session.ErrNoUser, session.ErrDisabled, session.ErrAttemptUsed, session.ErrConflict,
+		apikey.ErrNotFound, apikey.ErrConflict, apikey.ErrReplayed, apikey.ErrReused,
+		webhook.ErrNotFound, webhook.ErrConflict, webhook.ErrTooMany,
 	}
 	if slices.Contains(named, err) {
 		return err

@@ -58,17 +58,17 @@ func (s *Store) SetDisabled(ctx context.Context, id string, at time.Time) error 
 		if n == 0 {
 			return session.ErrNoUser
 		}
-		if at.IsZero() {
-			return nil
-		}
-		for {
+		for full := !at.IsZero(); full; {
 			ended, err := remove(ctx, c, "SELECT s.hash, s.id, s.created_at FROM sessions s WHERE s.user_id = ? LIMIT ?"+c.forUpdate, id, batch)
 			if err != nil {
 				return err
 			}
-			if len(ended) < batch {
-				return c.changed(ctx, session.Change{Kind: session.ChangedUser, Key: id})
-			}
+			full = len(ended) == batch
 		}
+		// Of an enabled one too: what was refused for the user's sake is there again.
+		if err := c.changed(ctx, session.Change{Kind: session.ChangedUser, Key: id}); err != nil {
+			return err
+		}
+		return c.journalOf(ctx)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -56,7 +57,7 @@ func start() (*server, error) {
 		return nil, err
 	}
 	s := &server{dir: dir, done: make(chan struct{})}
-	if err := s.launch(bin); err != nil {
+	if err := s.startBy(bin); err != nil {
 		return nil, errors.Join(fmt.Errorf("storetest: %w", err), s.stop())
 	}
 	return s, nil
@@ -88,6 +89,27 @@ func version(initdb string) int {
 	return n
 }
 
+// startBy starts the server from a thread that lasts as long as it does: to the
+// kernel the parent is the thread, and threads of Go's can end (see
+// endWithParent).
+func (s *server) startBy(bin string) error {
+	launched := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		launched <- s.launch(bin)
+		if s.cmd != nil {
+			_ = s.cmd.Wait() // the log says why, see ready
+			close(s.done)
+		}
+	}()
+	if err := <-launched; err != nil {
+		return err
+	}
+	return s.ready()
+}
+
+// launch makes the cluster and starts the server. The command is set if it runs.
 func (s *server) launch(bin string) error {
 	attr, err := s.owner()
 	if err != nil {
@@ -118,11 +140,7 @@ func (s *server) launch(bin string) error {
 		s.cmd = nil
 		return err
 	}
-	go func() {
-		_ = s.cmd.Wait() // the log says why, see ready
-		close(s.done)
-	}()
-	return s.ready()
+	return nil
 }
 
 // owner is how processes of the server are started. PostgreSQL refuses to run
