@@ -107,7 +107,10 @@ func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 		case f.ID == "":
 			return fault.New(http.StatusBadRequest, "invalid_request", "The form does not say which session to end.")
 		}
-		if _, err := s.signIn.sessions.End(ex.ctx, f); err != nil {
+		owner := "sub:" + s.signIn.providers.Load().subject(rec.Provider, rec.Subject)
+		who := &identity.Principal{Method: identity.MethodSession, Owner: owner}
+		d := deed{action: "session.end", target: f.ID, owner: owner}
+		if _, err := s.signIn.sessions.End(s.withDeed(ex, who, d), f); err != nil {
 			return storeError(err)
 		}
 		if f.ID == rec.ID {
@@ -137,6 +140,11 @@ func (s *Server) changePassword(ex *exchange, r *http.Request) error {
 		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem})
 	}
 	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
+	owner := "sub:" + s.signIn.providers.Load().subject(session.Local, rec.Subject)
+	who := &identity.Principal{Method: identity.MethodSession, Owner: owner}
+	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: owner}); err != nil {
+		return err
+	}
 	if _, err := s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {
 		return storeError(err)
 	}

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"wavegate/keychain"
+	"wavegate/keychain/apikey"
 	"wavegate/server/fault"
 	"wavegate/server/gateway"
 	"wavegate/server/identity"
-	"wavegate/server/limit"
 	"wavegate/server/policy"
 	"wavegate/server/token"
 )
@@ -29,11 +29,11 @@ const basicChallenge = `Basic realm="wavegate"`
 
 var (
 	errNoCredential = fault.New(http.StatusUnauthorized, "credential_required",
-		"This address needs a credential. Send an access key with HTTP Basic authentication.").
+		"This address needs a credential. Send an API key or a token (Authorization: Bearer …), or an access key with HTTP Basic authentication.").
 		WithHeader("WWW-Authenticate", basicChallenge)
 	// errNoKey is apart from errNoCredential because no sign-in opens such a route.
 	errNoKey = fault.New(http.StatusUnauthorized, "key_required",
-		"This address is for keys. Send an access key with HTTP Basic authentication.").
+		"This address is for keys. Send an API key (Authorization: Bearer …), or an access key with HTTP Basic authentication.").
 		WithHeader("WWW-Authenticate", basicChallenge)
 	errWrongAccessKey = fault.New(http.StatusUnauthorized, "invalid_access_key",
 		"The access key ID or its secret is wrong.").
@@ -61,6 +61,10 @@ func (s *Server) authenticate(ex *exchange, h http.Header, st *state, access pol
 	if err != nil || c.kind == credentialNone {
 		return nil, err
 	}
+	ex.offered = true
+	if parts, ok := apikey.Parse(c.secret); ok && c.kind == credentialBearer {
+		c.id = parts.Prefix
+	}
 	if wait := s.lockouts.Check(ex.start, ex.ClientIP, c.id); wait > 0 {
 		s.metrics.auths.WithLabelValues(c.kind.String(), "locked_out").Inc()
 		return nil, errLockedOut.RetryAfter(wait)
@@ -72,16 +76,26 @@ func (s *Server) authenticate(ex *exchange, h http.Header, st *state, access pol
 }
 
 func (s *Server) authenticateBearer(ex *exchange, c credential, st *state) (*identity.Principal, error) {
-	if s.signIn != nil && s.signIn.sessions != nil && token.LooksLike(c.secret) {
-		who, err := s.byToken(ex, c.secret, st)
-		if err == nil || fault.From(err).Code != errWrongToken.Code {
-			return who, err
-		}
-		s.countWrong(ex, "token", "", false)
-		return nil, err
+	if !token.LooksLike(c.secret) {
+		return s.authenticateKey(ex, c, st)
 	}
-	s.countWrong(ex, c.kind.String(), "", false)
-	return nil, errWrongAPIKey
+	who, err := s.authenticateToken(ex, c.secret, st)
+	if err != nil && fault.From(err).Code == errWrongToken.Code {
+		s.countWrong(ex, "token", "", false)
+	}
+	return who, err
+}
+
+// authenticateToken returns who a JWT stands for: one of this server's own, or of
+// an issuer that the policy trusts.
+func (s *Server) authenticateToken(ex *exchange, raw string, st *state) (*identity.Principal, error) {
+	if issuer := s.issuers.Load().of(raw); issuer != nil {
+		return s.byIssuer(ex, issuer, raw, st)
+	}
+	if s.signIn == nil || s.signIn.sessions == nil {
+		return nil, errWrongToken
+	}
+	return s.byToken(ex, raw, st)
 }
 
 func (s *Server) authenticateBasic(ex *exchange, h http.Header, c credential, st *state) (*identity.Principal, error) {
@@ -145,12 +159,9 @@ func (s *Server) verifyPair(ex *exchange, p pair) (*keychain.Key, error) {
 func (s *Server) countWrong(ex *exchange, kind, account string, known bool) {
 	s.metrics.auths.WithLabelValues(kind, "wrong").Inc()
 	for _, lock := range s.lockouts.Failed(time.Now(), ex.ClientIP, account, known) {
-		subject := lock.Subject
-		if lock.Kind == limit.KindKey && !known {
-			subject = "unknown ID" // what a stranger typed there may be a secret
-		}
 		s.metrics.lockouts.WithLabelValues(string(lock.Kind)).Inc()
-		s.log.Warn("lockout", "request_id", ex.ID, "kind", string(lock.Kind), "subject", subject, "until", lock.Until)
+		s.log.Warn("lockout", "request_id", ex.ID, "kind", string(lock.Kind), "subject", lockSubject(lock), "until", lock.Until)
+		s.tellLockout(ex, kind, account, lock)
 	}
 }
 
@@ -161,9 +172,10 @@ func (s *Server) principal(st *state, key *keychain.Key) *identity.Principal {
 		return p.(*identity.Principal)
 	}
 	p := &identity.Principal{
-		Method: identity.MethodAccessKey, Subject: key.ID, Username: key.ID, KeyID: key.ID, Ended: key.Ended(),
+		Method: identity.MethodAccessKey, Subject: key.ID, Owner: "key:" + key.ID, Username: key.ID, KeyID: key.ID, Ended: key.Ended(),
 	}
 	st.policy.Grant(p)
+	p.Accounts = accountsOf(p, st)
 	kept, _ := st.principals.LoadOrStore(key, p)
 	if _, known := s.keys.LoadOrStore(key, true); !known {
 		context.AfterFunc(key.Ended(), func() {

@@ -11,10 +11,12 @@ import (
 // connection can go on, in bytes. net/http takes as much.
 const maxUnread = 256 << 10
 
-// A requestBody is the body of an HTTP/1 request, which has to be read to its
-// end before the connection can carry the next one.
+// A requestBody is the body of a request, whose bytes are counted. That of an
+// HTTP/1 request has to be read to its end before the connection can carry the
+// next one.
 type requestBody struct {
 	io.ReadCloser
+	ex    *exchange
 	begun atomic.Bool // somebody tried to read
 	ended atomic.Bool // there is no more: its end, or an error
 }
@@ -23,6 +25,10 @@ type requestBody struct {
 func (b *requestBody) Read(p []byte) (int, error) {
 	b.begun.Store(true)
 	n, err := b.ReadCloser.Read(p)
+	b.ex.bytesIn.Add(int64(n))
+	if !b.ex.pay(n) && err == nil {
+		err = errSpent
+	}
 	if err != nil {
 		b.ended.Store(true)
 	}
@@ -33,11 +39,15 @@ func (b *requestBody) Read(p []byte) (int, error) {
 // before it sends the answer, and a client that sends slowly would not hear
 // that it is refused; so it is told not to, and settle does what is left.
 func (ex *exchange) takeBody(r *http.Request) {
-	if r.ContentLength == 0 || ex.conn == nil || r.ProtoMajor != 1 {
+	if r.ContentLength == 0 {
 		return
 	}
-	ex.body = &requestBody{ReadCloser: r.Body}
-	r.Body = ex.body
+	body := &requestBody{ReadCloser: r.Body, ex: ex}
+	r.Body = body
+	if ex.conn == nil || r.ProtoMajor != 1 {
+		return
+	}
+	ex.body = body
 	ex.conn.begin()
 	_ = http.NewResponseController(ex.w).EnableFullDuplex()
 }

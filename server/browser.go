@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"wavegate/keychain/apikey"
 	"wavegate/oidc"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
@@ -91,7 +92,9 @@ func (s *Server) person(sess *session.Session, st *state) *identity.Principal {
 		if len(r.Sealed) > 0 {
 			p.Tokens = func() identity.Tokens { return s.providerTokens(sess) }
 		}
+		p.Owner = "sub:" + p.Subject
 		st.policy.Grant(p)
+		p.Accounts = accountsOf(p, st)
 		return p
 	})
 }
@@ -238,11 +241,17 @@ func (s *Server) isOwn(c credential) bool {
 	switch {
 	case c.kind == credentialBasic:
 		return s.keychain.Has(c.id)
-	case c.kind == credentialBearer && s.signIn != nil:
-		_, err := s.signIn.tokens.Verify(c.secret)
-		return err == nil
+	case c.kind != credentialBearer:
+		return false
 	}
-	return false
+	if parts, ok := apikey.Parse(c.secret); ok {
+		return parts.Brand == s.cfg.KeyBrand
+	}
+	if s.signIn == nil {
+		return false
+	}
+	_, err := s.signIn.tokens.Verify(c.secret)
+	return err == nil
 }
 
 // useSession reports whether the session cookie of a request decides, and

@@ -38,7 +38,7 @@ func (s *Server) chain(w http.ResponseWriter, r *http.Request, serve func(*excha
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	ex := &exchange{
 		w: w, server: s, start: time.Now(), http10: !r.ProtoAtLeast(1, 1), conn: connOf(r.Context()),
-		userAgent: r.Header.Get("User-Agent"), trace: traceID(r.Header.Get("Traceparent")),
+		method: r.Method, userAgent: r.Header.Get("User-Agent"), trace: traceID(r.Header.Get("Traceparent")),
 	}
 	ex.ID = requestID()
 	ex.idValue[0] = ex.ID
@@ -67,6 +67,7 @@ func (s *Server) finish(ex *exchange, r *http.Request) {
 		s.upgraded.done()
 	}
 	s.metrics.inFlight.Dec()
+	ex.release()
 	s.record(ex, r)
 	gone := ex.fault != nil && ex.fault.Status == gateway.StatusClientGone
 	if gone || broken || p == http.ErrAbortHandler { //nolint:errorlint // as above

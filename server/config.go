@@ -48,12 +48,14 @@ type Config struct {
 	PublicDirs  []string // "path@dir", served to everybody
 	PrivateDirs []string // "path@dir", served to whoever is authenticated
 
-	Keychain keychain.Config
-	Users    keychain.Config // local users; a Path that is not there is none unless Required
-	Admins   []string        // who may see and end everybody's sessions: e-mail, subject or access-key ID
-	Store    string          // where sessions are kept: "" is SQLite in DataDir; see store.Config
-	SignIn   SignIn
-	TLS      tlsconf.Config // zero value: plain HTTP
+	Keychain    keychain.Config
+	Users       keychain.Config // local users; a Path that is not there is none unless Required
+	KeyBrand    string          // how API keys begin; "" is "wave"
+	KeyChecksum bool            // new API keys end in a checksum
+	Admins      []string        // who may see and end everybody's sessions: e-mail, subject or access-key ID
+	Store       string          // where sessions are kept: "" is SQLite in DataDir; see store.Config
+	SignIn      SignIn
+	TLS         tlsconf.Config // zero value: plain HTTP
 
 	LogFormat string    // "json" (default) or "text"
 	LogLevel  string    // "debug", "info" (default), "warn", "error"

@@ -34,6 +34,7 @@ type demoApp struct {
 	password       string // "" where the operator brought a way to sign in
 	secret, reader string // "" where the operator brought keys
 	curl           string // how the printed commands begin
+	base           string // path of the gate's own API
 	out            io.Writer
 	server         *http.Server
 }
@@ -41,7 +42,7 @@ type demoApp struct {
 // newDemo starts the sample app and points cfg at what was made for it; a dry
 // one makes no files. Whatever the operator brought stays theirs.
 func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
-	d := &demoApp{out: cfg.Announce, curl: "curl"}
+	d := &demoApp{out: cfg.Announce, curl: "curl", base: cfg.BaseURL}
 	if cfg.TLS.SelfSigned {
 		d.curl = "curl -k"
 	}
@@ -51,7 +52,7 @@ func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
 		}
 	}
 	app, err := demo.New(demo.Config{
-		KeyID: demoKeyID, ReaderID: demoReaderID, Curl: d.curl,
+		KeyID: demoKeyID, ReaderID: demoReaderID, Curl: d.curl, BaseURL: d.base,
 		JWKSPath: cfg.BaseURL + "oauth/jwks", JWKS: jwks,
 		AccountPath: cfg.BaseURL + accountPath[1:], LogoutPath: cfg.BaseURL + logoutPath[1:],
 	})
@@ -170,7 +171,7 @@ func (d *demoApp) printCommands(url string) {
 	}
 	fmt.Fprint(d.out, "\nOr from a terminal, with access keys:\n\n")
 	fmt.Fprintf(d.out, "  export WAVE_KEY=%s:%s WAVE_READER=%s:%s\n", demoKeyID, d.secret, demoReaderID, d.reader)
-	caller := demo.Caller{URL: url, Login: "$WAVE_KEY", Reader: "$WAVE_READER", Curl: d.curl}
+	caller := demo.Caller{URL: url, API: url + strings.TrimRight(d.base, "/"), Login: "$WAVE_KEY", Reader: "$WAVE_READER", Curl: d.curl}
 	for _, c := range demo.Commands(caller) {
 		fmt.Fprintf(d.out, "\n  # %s. %s\n  %s\n", c.Title, c.Note, strings.ReplaceAll(c.Line, "\n", "\n  "))
 	}

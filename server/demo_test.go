@@ -48,6 +48,7 @@ func TestDemo(t *testing.T) {
 	ts, out := startDemo(t)
 	t.Run("user signs in and uses the API", func(t *testing.T) { testDemoUser(t, ts, out) })
 	t.Run("access keys", func(t *testing.T) { testDemoKeys(t, ts, out) })
+	t.Run("API keys", func(t *testing.T) { testDemoAPIKeys(t, ts, out) })
 	t.Run("in a browser", func(t *testing.T) { testDemoInABrowser(t, ts, out) })
 	for _, word := range []string{"password", "WAVE_KEY=demo:", "WAVE_READER=reader:"} {
 		if secret := printed(out, word); secret == "" || strings.Contains(ts.log.String(), secret) {
@@ -106,6 +107,28 @@ func testDemoKeys(t *testing.T, ts *testServer, out string) {
 		{basic("demo", printed(out, "password")), "GET", "/v1/streams", 401}, // the user is no key
 	} {
 		ts.do(test.method, test.path, "", "Authorization", test.key).want(t, test.want, "")
+	}
+}
+
+// The commands that it prints about API keys do what it says of them.
+func testDemoAPIKeys(t *testing.T, ts *testServer, out string) {
+	for _, want := range []string{`-u "$WAVE_KEY" ` + ts.URL + "/v1/auth/keys", ts.URL + "/api/v1/onboarding/temp-key"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not print %s", want)
+		}
+	}
+	made := ts.do("POST", "/v1/auth/keys", `{"name": "my script", "scopes": ["streams:read"]}`, "Authorization", basic("demo", printed(out, "WAVE_KEY=demo:")))
+	made.want(t, http.StatusCreated, "")
+	trial := ts.do("POST", "/api/v1/onboarding/temp-key", "")
+	trial.want(t, http.StatusOK, "")
+	whole := regexp.MustCompile(`wave_(?:live|trial)_[0-9a-f]{32}`)
+	for _, key := range []string{whole.FindString(made.body), whole.FindString(trial.body)} {
+		got := ts.do("GET", "/v1/streams", "", "Authorization", "Bearer "+key)
+		got.want(t, http.StatusOK, "")
+		if got.Header.Get("X-Ratelimit-Limit") != "300" {
+			t.Errorf("its limits are %v, want 300 a minute", got.Header)
+		}
+		ts.do("DELETE", demoSample, "", "Authorization", "Bearer "+key).want(t, http.StatusForbidden, "insufficient_scope")
 	}
 }
 

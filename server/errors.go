@@ -88,15 +88,16 @@ func writePage(ex *exchange, r *http.Request, status int, csp string, page []byt
 // errorJSON is the body that contract and documentation fix for API errors.
 func errorJSON(e *fault.Error, requestID string) []byte {
 	type inner struct {
-		Type      string `json:"type"`
-		Code      string `json:"code"`
-		Message   string `json:"message"`
-		RequestID string `json:"request_id"`
+		Type      string        `json:"type"`
+		Code      string        `json:"code"`
+		Message   string        `json:"message"`
+		RequestID string        `json:"request_id"`
+		Fields    []fault.Field `json:"fields,omitempty"`
 	}
 	body, err := json.Marshal(struct {
 		Error inner `json:"error"`
-	}{inner{e.Type(), e.Code, e.Message, requestID}})
-	if err != nil { // four strings always marshal
+	}{inner{e.Type(), e.Code, e.Message, requestID, e.Fields}})
+	if err != nil { // strings always marshal
 		panic(err)
 	}
 	return append(body, '\n')

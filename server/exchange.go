@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"wavegate/keychain/apikey"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
+	"wavegate/server/limit"
 )
 
 // An exchange is one request and its answer: the ResponseWriter that handlers
@@ -29,6 +32,14 @@ type exchange struct {
 	wanted     string // address that the browser asked another proxy for; "" is the request's own
 	statusOnly bool   // answer errors without a body (nginx auth_request)
 
+	key       *apikey.Key      // that the request came with, held; nil for none
+	letGo     func()           // ends what watches over the end of a token; nil for none
+	accounts  []*limit.Account // who pays for it, since they were charged; nil for nobody
+	verdict   limit.Verdict    // what they have left
+	owed      atomic.Int64     // bytes that flowed and are not counted yet
+	bytesIn   atomic.Int64     // of the request's body, or of the socket
+	socketOut atomic.Int64     // bytes that the socket sent
+	args      [2]string        // what the path says for the {…} of its line of the route table
 	start     time.Time
 	idValue   [1]string // backs the X-Request-Id header
 	label     string    // of the route in metrics; "" is Request.Route
@@ -38,6 +49,8 @@ type exchange struct {
 	hijacked  bool
 	trace     string // W3C trace-id of the caller, or empty
 	userAgent string
+	method    string
+	offered   bool // a credential was read
 }
 
 // Header implements http.ResponseWriter.
@@ -67,6 +80,7 @@ func (ex *exchange) WriteHeader(status int) {
 func (ex *exchange) ownHeaders() {
 	h := ex.w.Header()
 	h["X-Request-Id"] = ex.idValue[:]
+	ex.limitHeaders(h)
 	for name, values := range *ex.server.headers.Load() {
 		switch {
 		case name == "Set-Cookie", name == "Vary":
@@ -86,6 +100,9 @@ func (ex *exchange) Write(p []byte) (int, error) {
 	}
 	n, err := ex.w.Write(p)
 	ex.bytesOut += int64(n)
+	if !ex.pay(n) && err == nil {
+		err = errSpent
+	}
 	return n, err
 }
 
@@ -106,6 +123,9 @@ func (ex *exchange) ReadFrom(src io.Reader) (int64, error) {
 		n, err := rf.ReadFrom(io.LimitReader(src, piece))
 		total += n
 		ex.bytesOut += n
+		if !ex.pay(int(n)) && err == nil {
+			err = errSpent
+		}
 		if err != nil || n < piece {
 			return total, err
 		}
@@ -137,7 +157,7 @@ func (ex *exchange) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	ex.hijacked = true
 	ex.status = http.StatusSwitchingProtocols
 	ex.server.upgraded.add()
-	return conn, rw, nil
+	return &paidConn{conn, ex}, rw, nil
 }
 
 // Unwrap lets http.ResponseController reach the real ResponseWriter.

@@ -21,7 +21,7 @@ func (s *Server) verify(ex *exchange, r *http.Request) error {
 		return nil
 	}
 	switch e := fault.From(err); {
-	case e.Status == http.StatusTooManyRequests:
+	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusPaymentRequired:
 		denied := *e // nginx takes every status but 401 and 403 for a failure of ours
 		denied.Status = http.StatusForbidden
 		return &denied

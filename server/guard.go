@@ -57,7 +57,10 @@ func (s *Server) admit(ex *exchange, r *http.Request, st *state, ask policy.Ask,
 		}
 		ex.Principal = who
 	}
-	return refusal(st.policy.Decide(ex.Principal, ask), ask)
+	if err := refusal(st.policy.Decide(ex.Principal, ask), ask); err != nil {
+		return err
+	}
+	return s.take(ex, s.payers(ex, st, ask.Route))
 }
 
 func errAmbiguousPath(bad policy.PathFeature) error {
@@ -83,7 +86,8 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 		if need == "" {
 			need = identity.ScopeAll
 		}
-		return lacking(fault.New(http.StatusForbidden, "insufficient_scope", "This credential lacks the scope for the request; it needs: "+need+"."), "scope", d.Need)
+		e := fault.New(http.StatusForbidden, "insufficient_scope", "This credential lacks the scope for the request; it needs: "+need+".")
+		return lacking(e.WithHeader("WWW-Authenticate", scopeChallenge(need)), "scope", d.Need)
 	case policy.NotSignedIn:
 		return fault.New(http.StatusForbidden, "sign_in_required", "This address is for people who are signed in; a key does not open it.")
 	case policy.NotKey:
@@ -93,6 +97,12 @@ func refusal(d policy.Decision, ask policy.Ask) error {
 	default:
 		return lacking(errInsufficientRole, "role", d.Need)
 	}
+}
+
+// scopeChallenge says which scopes would do (RFC 6750, section 3.1). Names of scopes
+// hold no quotes.
+func scopeChallenge(need string) string {
+	return `Bearer realm="wavegate", error="insufficient_scope", scope="` + need + `"`
 }
 
 var errInsufficientRole = fault.New(http.StatusForbidden, "insufficient_role", "This credential lacks the role or group that the address asks for.")

@@ -41,12 +41,16 @@ func testConfig(t *testing.T) Config {
 	}
 }
 
-func startServer(t *testing.T, cfg Config) *testServer {
+// startServer starts a server, which prepare may change before anybody uses it.
+func startServer(t *testing.T, cfg Config, prepare ...func(*Server)) *testServer {
 	t.Helper()
 	log := &lockedBuffer{}
 	s, err := New(cfg, log)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, p := range prepare {
+		p(s)
 	}
 	if err := s.Listen(); err != nil {
 		t.Fatal(err)

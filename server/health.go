@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
+	"time"
 )
 
 // live answers as long as the process can answer at all.
@@ -11,7 +13,7 @@ func (s *Server) live(ex *exchange, _ *http.Request) error {
 }
 
 // ready answers 200 while the server wants traffic and 503 while it drains or
-// while the store of sessions cannot be used. A keychain without keys and a
+// while the store cannot be used. A keychain without keys and a
 // provider that is down are named but do not fail it: what does not need them
 // still works, and taking the server out of rotation would bring neither back.
 func (s *Server) ready(ex *exchange, _ *http.Request) error {
@@ -21,10 +23,11 @@ func (s *Server) ready(ex *exchange, _ *http.Request) error {
 	}
 	status, text := http.StatusOK, "ready"
 	if s.signIn != nil {
-		if err := s.signIn.checks(ex.ctx, checks); err != nil {
-			s.log.Error("readiness", "error", err)
-			status, text = http.StatusServiceUnavailable, "not ready"
-		}
+		s.signIn.checks(checks)
+	}
+	if err := s.checkStore(ex.ctx, checks); err != nil {
+		s.log.Error("readiness", "error", err)
+		status, text = http.StatusServiceUnavailable, "not ready"
 	}
 	if s.draining.Load() {
 		status, text = http.StatusServiceUnavailable, "draining"
@@ -33,6 +36,18 @@ func (s *Server) ready(ex *exchange, _ *http.Request) error {
 		Status string            `json:"status"`
 		Checks map[string]string `json:"checks"`
 	}{text, checks})
+}
+
+// checkStore names the store and how it is.
+func (s *Server) checkStore(ctx context.Context, into map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	into["store"] = "ok"
+	err := s.store.Ping(ctx)
+	if err != nil {
+		into["store"] = "not usable: see the log"
+	}
+	return err
 }
 
 func writeJSON(ex *exchange, status int, v any) error {

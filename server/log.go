@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"wavegate/keychain/apikey"
 )
 
 // maxLogged bounds each text of a log line that a client chooses, in bytes.
@@ -31,6 +33,7 @@ func newLogger(w io.Writer, format, level string) *slog.Logger {
 func (s *Server) record(ex *exchange, r *http.Request) {
 	took := time.Since(ex.start)
 	s.metrics.observe(ex, r.Method, took)
+	s.tally(ex, took)
 	level := slog.LevelInfo
 	if ex.status >= http.StatusInternalServerError {
 		level = slog.LevelError
@@ -89,8 +92,10 @@ func addrString(ex *exchange) string {
 	return ex.ClientIP.String()
 }
 
-// clip bounds a text from outside and keeps it valid UTF-8.
+// clip bounds a text from outside, keeps it valid UTF-8, and hides API keys that
+// somebody put where they do not belong, such as into a path.
 func clip(s string) string {
+	s = apikey.Mask(s)
 	if len(s) > maxLogged {
 		s = s[:maxLogged]
 	}

@@ -26,6 +26,7 @@ type metrics struct {
 	reloads   *prometheus.CounterVec // part, result
 
 	accepted prometheus.Counter // auths, for access keys that were right
+	keys     prometheus.Counter // auths, for API keys that were right
 	people   prometheus.Counter // auths, for sessions that let somebody in
 
 	mu    sync.RWMutex // guards known
@@ -69,6 +70,7 @@ func newMetrics(version string, openSockets func() float64, certificateEnd func(
 		}, []string{"part", "result"}),
 	}
 	m.accepted = m.auths.WithLabelValues("access-key", "ok")
+	m.keys = m.auths.WithLabelValues("api-key", "ok")
 	m.people = m.auths.WithLabelValues("session", "ok")
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "wavegate_build_info", Help: "Always 1; the version is the label.",

@@ -51,11 +51,17 @@ func (ps *providerSet) get(name string) *provider {
 // people the same. A subject of the flags' provider that looks like one of
 // another is marked too, so that nobody can choose to be somebody else.
 func (ps *providerSet) subject(provider, sub string) string {
+	return subjectOf(provider, sub, func(name string) bool { return ps.get(name) != nil })
+}
+
+// subjectOf is providerSet.subject where all that is known of the providers of the
+// policy is their names.
+func subjectOf(provider, sub string, known func(name string) bool) string {
 	if provider != mainProvider {
 		return provider + "|" + sub
 	}
 	owner, _, marked := strings.Cut(sub, "|")
-	if marked && (owner == session.Local || owner == mainProvider || ps.get(owner) != nil) {
+	if marked && (owner == session.Local || owner == mainProvider || known(owner)) {
 		return mainProvider + "|" + sub
 	}
 	return sub

@@ -13,8 +13,10 @@ import (
 
 	"wavegate/keychain"
 	"wavegate/keychain/filewatch"
+	"wavegate/server/audit"
 	"wavegate/server/policy"
 	"wavegate/server/portal"
+	"wavegate/server/store"
 	"wavegate/tlsconf"
 )
 
@@ -39,9 +41,10 @@ func (s *Server) Reload() error {
 		{"policy", s.loadPolicy},
 	}
 	var failed []error
+	var names []string
 	for _, part := range parts {
 		if err := part.load(); err != nil {
-			failed = append(failed, err)
+			failed, names = append(failed, err), append(names, part.name)
 			s.metrics.reloads.WithLabelValues(part.name, "failed").Inc()
 			s.log.Error("reload failed, the old one stays", "part", part.name, "error", err)
 			continue
@@ -49,7 +52,18 @@ func (s *Server) Reload() error {
 		s.metrics.reloads.WithLabelValues(part.name, "ok").Inc()
 	}
 	s.log.Info("reloaded", "failed", len(failed))
+	s.noteReload(names)
 	return errors.Join(failed...)
+}
+
+// noteReload writes down that settings were read again, and which of them were bad
+// and stay as they were.
+func (s *Server) noteReload(failed []string) {
+	e := audit.Entry{At: time.Now(), Actor: "system", Action: "config.reload", Outcome: "ok"}
+	if len(failed) > 0 {
+		e.Outcome, e.Details = "failed", map[string]string{"failed": strings.Join(failed, " ")}
+	}
+	s.noteLater(store.Journal{Audit: []audit.Entry{e}})
 }
 
 func (s *Server) reloadKeychain() error {
@@ -61,13 +75,14 @@ func (s *Server) reloadKeychain() error {
 }
 
 // reloadUsers reads the users file again. Sessions of users whose line changed
-// end with it.
+// end with it, and API keys of those whose line is gone.
 func (s *Server) reloadUsers() error {
 	if s.signIn == nil {
 		return nil
 	}
 	err := s.readKeys(s.signIn.users)
 	s.recheckSessions()
+	s.recheckKeys()
 	return err
 }
 
@@ -155,6 +170,10 @@ func (s *Server) loadPolicy() error {
 	if err != nil {
 		return err
 	}
+	issuers, err := s.readIssuers(p)
+	if err != nil {
+		return err
+	}
 	pages, err := s.readPages(p)
 	if err != nil {
 		return err
@@ -163,6 +182,7 @@ func (s *Server) loadPolicy() error {
 		return err
 	}
 	swap()
+	s.issuers.Swap(issuers).closeBut(issuers)
 	s.pages.Store(pages)
 	s.state.Store(&state{policy: p})
 	s.recheckSessions()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"wavegate/server/fault"
@@ -43,10 +44,52 @@ func (s *Server) routes() []route {
 		{"POST", "/_auth/token", s.withSignIn(s.sessionToken)},     // a token of ten minutes
 		{"*", "/_auth/refresh", s.withSignIn(s.refresh)},           // waved: fresh tokens of a session for an app
 		{"GET", "/v1/auth/sessions", s.withSignIn(s.listSessions)}, // one's own; admins: everybody's
-		{"DELETE", "/v1/auth/sessions/", s.withSignIn(s.deleteSession)},
+		{"DELETE", "/v1/auth/sessions/{id}", s.withSignIn(s.deleteSession)},
 		{"GET", "/v1/auth/users", s.withSignIn(s.listUsers)}, // admins
-		{"GET", "/v1/auth/users/", s.withSignIn(s.getUser)},
-		{"PATCH", "/v1/auth/users/", s.withSignIn(s.changeUser)}, // disable, enable
+		{"GET", "/v1/auth/users/{id}", s.withSignIn(s.getUser)},
+		{"PATCH", "/v1/auth/users/{id}", s.withSignIn(s.changeUser)}, // disable, enable
+
+		// API keys (docs/api-keys.md).
+		{"POST", "/v1/auth/keys", s.createKey},
+		{"GET", "/v1/auth/keys", s.listKeys},           // one's own; admins: everybody's
+		{"POST", "/v1/auth/keys/verify", s.verifyKey},  // for services that are shown keys
+		{"POST", "/v1/auth/keys/import", s.importKeys}, // admins
+		{"GET", "/v1/auth/keys/export", s.exportKeys},
+		{"GET", "/v1/auth/keys/{id}", s.getKey},
+		{"PATCH", "/v1/auth/keys/{id}", s.changeKey},
+		{"DELETE", "/v1/auth/keys/{id}", s.deleteKey}, // at once
+		{"POST", "/v1/auth/keys/{id}/rotate", s.rotateKey},
+		{"GET", "/v1/auth/status", s.status}, // who am I, what have I left
+
+		// The same in the words of WAVIS.
+		{"GET", "/api/v1/user/api-keys", s.listOwnKeys},
+		{"POST", "/api/v1/user/api-keys", s.createUserKey}, // ten an hour
+		{"DELETE", "/api/v1/user/api-keys/{id}", s.deleteKey},
+		{"POST", "/api/v1/keys/apikey/rotate", s.rotateSelf},  // the key itself asks
+		{"POST", "/api/v1/onboarding/temp-key", s.issueTrial}, // no credential; where the policy has trials
+		{"DELETE", "/api/v1/onboarding/temp-key/{prefix}", s.endTrial},
+
+		// Events that are sent to other servers (webhooksapi.go, deliveriesapi.go).
+		{"GET", "/v1/auth/webhooks", s.listWebhooks},
+		{"POST", "/v1/auth/webhooks", s.createWebhook},
+		{"GET", "/v1/auth/webhooks/{id}", s.withWebhook(policy.ReadWebhooks, s.getWebhook)},
+		{"PATCH", "/v1/auth/webhooks/{id}", s.withWebhook(policy.WriteWebhooks, s.changeWebhook)},
+		{"DELETE", "/v1/auth/webhooks/{id}", s.withWebhook(policy.WriteWebhooks, s.deleteWebhook)},
+		{"POST", "/v1/auth/webhooks/{id}/test", s.withWebhook(policy.WriteWebhooks, s.testWebhook)},
+		{"POST", "/v1/auth/webhooks/{id}/rotate-secret", s.withWebhook(policy.WriteWebhooks, s.rotateWebhookSecret)},
+		{"GET", "/v1/auth/webhooks/{id}/deliveries", s.withWebhook(policy.ReadWebhooks, s.listDeliveries)},
+		{"GET", "/v1/auth/webhooks/{id}/deliveries/{delivery_id}", s.withWebhook(policy.ReadWebhooks, s.getDelivery)},
+		{"POST", "/v1/auth/webhooks/{id}/deliveries/{delivery_id}/redeliver", s.withWebhook(policy.WriteWebhooks, s.redeliver)},
+
+		// What happened.
+		{"GET", "/v1/auth/usage", s.getUsage},                        // counts
+		{"GET", "/v1/auth/audit", s.listAudit},                       // changes and refusals
+		{"GET", "/v1/auth/audit/export", withoutHead(s.exportAudit)}, // the same as a file
+		{"GET", "/v1/auth/audit/verify", withoutHead(s.verifyAudit)}, // admins: is it what was written?
+		{"GET", "/v1/auth/lockouts", s.listLockouts},                 // admins: who must wait
+		{"DELETE", "/v1/auth/lockouts", s.liftLockoutOf},             // by kind and subject
+		{"DELETE", "/v1/auth/lockouts/{id}", s.liftLockout},          // by ID
+		{"GET", "/v1/auth/openapi.json", s.openAPI},                  // what there is under /v1/auth/ and /api/v1/, for machines
 
 		{"GET", "/_health/live", s.live},   // the process answers
 		{"GET", "/_health/ready", s.ready}, // and wants traffic
@@ -54,7 +97,8 @@ func (s *Server) routes() []route {
 }
 
 // A route is one endpoint of the server's own. A path that ends in a slash
-// stands for everything below it; the method "*" is any, and GET serves HEAD.
+// stands for everything below it, and {…} for one segment, which the handler finds
+// in exchange.args; the method "*" is any, and GET serves HEAD.
 type route struct {
 	method, path string
 	serve        func(*exchange, *http.Request) error
@@ -74,19 +118,47 @@ func (s *Server) ownPath(path string) (string, bool) {
 func (s *Server) serveOwn(ex *exchange, r *http.Request, path string) error {
 	var allowed []string
 	for _, rt := range s.table {
-		if path != rt.path && (!strings.HasSuffix(rt.path, "/") || !strings.HasPrefix(path, rt.path)) {
+		args, ok := rt.matches(path)
+		if !ok {
 			continue
 		}
 		if rt.method == "*" || rt.method == r.Method || rt.method == http.MethodGet && r.Method == http.MethodHead {
-			ex.Route = rt.path
+			ex.Route, ex.args = rt.path, args
 			return rt.serve(ex, r)
 		}
-		allowed = append(allowed, rt.method)
+		if !slices.Contains(allowed, rt.method) {
+			allowed = append(allowed, rt.method)
+		}
 	}
 	if len(allowed) > 0 {
 		return fault.MethodNotAllowed(strings.Join(allowed, ", "))
 	}
 	return fault.NotFound()
+}
+
+// matches reports whether the line is about a path, and what its {…} are there.
+func (rt route) matches(path string) (args [2]string, ok bool) {
+	pattern, n := rt.path, 0
+	for {
+		i := strings.IndexByte(pattern, '{')
+		if i < 0 {
+			ok := path == pattern || strings.HasSuffix(pattern, "/") && strings.HasPrefix(path, pattern)
+			return args, ok
+		}
+		if !strings.HasPrefix(path, pattern[:i]) {
+			return args, false
+		}
+		path, pattern = path[i:], pattern[strings.IndexByte(pattern, '}')+1:]
+		end := strings.IndexByte(path, '/')
+		if end < 0 {
+			end = len(path)
+		}
+		if end == 0 {
+			return args, false
+		}
+		args[n], path = path[:end], path[end:]
+		n++
+	}
 }
 
 // withoutHead refuses HEAD where a GET changes something.

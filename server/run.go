@@ -52,13 +52,11 @@ func (s *Server) Run(ctx context.Context) error {
 	work.Go(func() { s.watch(helpers) })
 	work.Go(func() { s.rereads(helpers) })
 	work.Go(func() { s.notify.watchdog(helpers, os.Getenv, s.log) })
-	if s.signIn != nil {
-		work.Go(func() {
-			if err := s.signIn.run(helpers); err != nil {
-				s.log.Warn("the last use of sessions could not be written down", "error", err)
-			}
-		})
-	}
+	work.Go(func() {
+		if err := s.runStorage(helpers); err != nil {
+			s.log.Warn("the last uses could not be written down", "error", err)
+		}
+	})
 	s.announce(ls)
 	s.tell(s.notify.send("READY=1"))
 

@@ -22,7 +22,9 @@ import (
 	"time"
 
 	"wavegate/keychain"
+	"wavegate/keychain/apikey"
 	"wavegate/keychain/filewatch"
+	"wavegate/server/audit"
 	"wavegate/server/gateway"
 	"wavegate/server/limit"
 	"wavegate/server/policy"
@@ -42,13 +44,22 @@ type Server struct {
 	gateway    *gateway.Gateway
 	signer     *gateway.Signer
 	secret     masterSecret
-	signIn     *signIn // nil where nobody could sign in
-	lockouts   *limit.Lockouts
-	metrics    *metrics
-	upgraded   openSockets // hijacked connections
-	sockets    listeners
-	demo       *demoApp // nil without --demo
-	table      []route  // routes(), made once
+	hasher     *apikey.Hasher
+	auditChain *audit.Chain
+	issuers    atomic.Pointer[issuerSet] // swapped by Reload
+	suspicions suspicions
+	keysMade   keysMade
+	trials     trials
+	prefixGate chan struct{} // prefixLookups at the same time
+	admins     policy.Admins
+	storage
+	signIn   *signIn // nil where nobody could sign in
+	lockouts *limit.Lockouts
+	metrics  *metrics
+	upgraded openSockets // hijacked connections
+	sockets  listeners
+	demo     *demoApp // nil without --demo
+	table    []route  // routes(), made once
 
 	watcher *filewatch.Watcher
 	notify  notifier // the service manager, or nobody
@@ -80,7 +91,10 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 		return nil, SettingsError{err}
 	}
 	out := &lockedWriter{w: log}
-	s := &Server{cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{}), again: make(chan time.Duration, 1)}
+	s := &Server{
+		cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{}), again: make(chan time.Duration, 1),
+		prefixGate: make(chan struct{}, prefixLookups),
+	}
 	if cfg.LogFormat != "text" {
 		s.requests = &requestLog{w: out}
 	}
@@ -100,6 +114,9 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 	}
 	s.watcher = watcher
 	err = errors.Join(s.openKeychain(), s.openTLS(), s.openGateway(dry), s.loadHeaders())
+	if err == nil {
+		err = s.openStorage(dry)
+	}
 	if err == nil {
 		err = s.openSignIn(dry)
 	}
@@ -200,7 +217,11 @@ func (s *Server) close() {
 		s.demo.close()
 	}
 	if s.signIn != nil {
-		if err := s.signIn.close(); err != nil {
+		s.signIn.close()
+	}
+	s.issuers.Swap(nil).closeBut(nil)
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
 			s.log.Error("store", "error", err)
 		}
 	}
@@ -214,6 +235,7 @@ func (c Config) withDefaults() Config {
 	if c.SecretFile == "" {
 		c.SecretFile = filepath.Join(c.DataDir, "secret")
 	}
+	c.KeyBrand = cmp.Or(c.KeyBrand, "wave")
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = defaultShutdownTimeout
 	}

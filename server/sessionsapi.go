@@ -1,11 +1,11 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"wavegate/server/fault"
@@ -59,7 +59,7 @@ func (s *Server) manager(ex *exchange, r *http.Request) (who *identity.Principal
 			return nil, false, err
 		}
 	}
-	return who, s.signIn.admins.Has(who), nil
+	return who, s.admins.Has(who), nil
 }
 
 // userOf returns the ID of the user behind a session or its token; access keys
@@ -127,10 +127,7 @@ func (s *Server) deleteSession(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	f := session.Filter{ID: named(ex)}
-	if f.ID == "" {
-		return fault.NotFound()
-	}
+	f := session.Filter{ID: ex.args[0]}
 	if !admin {
 		if f.UserID, err = s.userOf(ex, who); err != nil {
 			return err
@@ -139,7 +136,11 @@ func (s *Server) deleteSession(ex *exchange, r *http.Request) error {
 			return fault.NotFound()
 		}
 	}
-	n, err := s.signIn.sessions.End(ex.ctx, f)
+	d := deed{action: "session.end", target: f.ID}
+	if !admin {
+		d.owner = who.Owner
+	}
+	n, err := s.signIn.sessions.End(s.withDeed(ex, who, d), f)
 	if err != nil {
 		return storeError(err)
 	}
@@ -192,7 +193,7 @@ func (s *Server) getUser(ex *exchange, r *http.Request) error {
 	if err := s.needAdmin(ex, r); err != nil {
 		return err
 	}
-	return s.answerUser(ex, named(ex))
+	return s.answerUser(ex, ex.args[0])
 }
 
 func (s *Server) answerUser(ex *exchange, id string) error {
@@ -221,11 +222,17 @@ func (s *Server) changeUser(ex *exchange, r *http.Request) error {
 		return fault.New(http.StatusBadRequest, "invalid_request", `The body must be JSON: {"disabled": true} or {"disabled": false}.`)
 	}
 	var at time.Time
+	action := "user.enable"
 	if *change.Disabled {
 		at = time.Now()
+		action = "user.disable"
 	}
-	id := named(ex)
-	err := s.signIn.sessions.SetDisabled(ex.ctx, id, at)
+	id := ex.args[0]
+	err := s.adoptKeys(ex.ctx, id)
+	if err == nil {
+		err = s.signIn.sessions.SetDisabled(s.withDeed(ex, ex.Principal, deed{action: action, target: id}), id, at)
+	}
+	s.apiKeys.ChangedUser(id)
 	if errors.Is(err, session.ErrNoUser) {
 		return fault.NotFound()
 	}
@@ -234,6 +241,20 @@ func (s *Server) changeUser(ex *exchange, r *http.Request) error {
 	}
 	s.log.Info("user changed", "request_id", ex.ID, "user", id, "disabled", *change.Disabled, "by", ex.Principal.Subject)
 	return s.answerUser(ex, id)
+}
+
+// adoptKeys has a user's API keys known as theirs, also those that were made in
+// their name before they first signed in.
+func (s *Server) adoptKeys(ctx context.Context, id string) error {
+	u, err := s.signIn.sessions.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	ids, err := s.store.AdoptKeys(ctx, s.ownerOf(&u), u.ID)
+	for _, key := range ids {
+		s.apiKeys.Changed(key)
+	}
+	return err
 }
 
 func (s *Server) needAdmin(ex *exchange, r *http.Request) error {
@@ -254,14 +275,4 @@ func pageSize(text string) (int, error) {
 		return 0, fault.New(http.StatusBadRequest, "invalid_request", "limit: a number from 1 to "+strconv.Itoa(maxPage)+".")
 	}
 	return n, nil
-}
-
-// named returns what the path names below its line of the route table, or "" for
-// nothing and for more than one segment.
-func named(ex *exchange) string {
-	_, name, _ := strings.Cut(ex.Path, ex.Route)
-	if strings.Contains(name, "/") {
-		return ""
-	}
-	return name
 }

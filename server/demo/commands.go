@@ -9,6 +9,7 @@ import (
 // shell's double quotes, so they may be variables.
 type Caller struct {
 	URL    string // of the gate, without a final slash
+	API    string // the same of the gate's own API, which makes API keys; "" leaves its commands out
 	Login  string // "ID:SECRET", or the variable that holds it: "$WAVE_KEY"
 	Reader string // the same of a key that may only read; "" leaves its command out
 	Curl   string // "" is "curl"; "curl -k" where the certificate is self-signed
@@ -46,10 +47,33 @@ func Commands(c Caller) []Command {
 	if c.Reader != "" {
 		list = append(list, Command{"Try too much", "403: this key may look, not touch.", as(c.Reader) + " -X DELETE" + newline + sample})
 	}
-	return append(list, Command{
+	list = append(list, Command{
 		"Follow the clock", "Server-sent events, one each second, not held back.",
 		as(c.Login) + " -N " + shellQuote(c.URL+"/events"),
 	})
+	if c.API == "" {
+		return list
+	}
+	return append(list, keyCommands(c, curl, streams)...)
+}
+
+// keyCommands are about API keys, which the gate makes without asking the app.
+func keyCommands(c Caller, curl, streams string) []Command {
+	return []Command{
+		{
+			"Make an API key", "For a script that reads the streams. The key is in the answer, this once.",
+			curl + ` -u "` + c.Login + `" ` + shellQuote(c.API+"/v1/auth/keys") + newline + "-H 'Content-Type: application/json'" + newline +
+				`-d '{"name": "my script", "scopes": ["streams:read"]}'`,
+		},
+		{
+			"Use the API key", "Put it into API_KEY first. X-RateLimit-… says what it has left.",
+			curl + " -i " + streams + newline + `-H "Authorization: Bearer $API_KEY"`,
+		},
+		{
+			"Come without an account", "A trial key for whoever asks: ten requests, in 30 minutes.",
+			curl + " -X POST" + newline + shellQuote(c.API+"/api/v1/onboarding/temp-key"),
+		},
+	}
 }
 
 // newline continues a command on the next line.

@@ -19,6 +19,7 @@ type Config struct {
 	KeyID     string        // access key that the commands use; "" shows a placeholder
 	ReaderID  string        // second key, which may only read; "" leaves its command out
 	Curl      string        // how the commands call curl; "" is "curl", see Caller
+	BaseURL   string        // path below which the gate's own API is, such as "/"; "" leaves its commands out
 	JWKSPath  string        // path or URL of the gate's key set, for the link; "" shows none
 	JWKS      func() []byte // the key set itself, to check the Wave-Assertion; nil leaves it unchecked
 

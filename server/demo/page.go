@@ -159,6 +159,9 @@ func (a *app) commands(r *http.Request) []Command {
 	if a.cfg.ReaderID != "" {
 		c.Reader = "$WAVE_READER"
 	}
+	if a.cfg.BaseURL != "" {
+		c.API = c.URL + strings.TrimRight(a.cfg.BaseURL, "/")
+	}
 	return Commands(c)
 }
 

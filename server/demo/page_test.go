@@ -163,7 +163,7 @@ func TestEventsTickEachSecondAndEndWithTheClient(t *testing.T) {
 // address is.
 func TestCommandsSurviveTheShell(t *testing.T) {
 	const url = `http://host'; touch /tmp/x; $(id)`
-	for _, c := range Commands(Caller{URL: url, Login: "$WAVE_KEY", Reader: "R:S", Curl: "printf '%s\\n'"}) {
+	for _, c := range Commands(Caller{URL: url, API: url + "/gate", Login: "$WAVE_KEY", Reader: "R:S", Curl: "printf '%s\\n'"}) {
 		shell := exec.CommandContext(t.Context(), "sh", "-c", c.Line)
 		shell.Env = []string{"WAVE_KEY=ID:SECRET", "PATH=/usr/bin:/bin"}
 		out, err := shell.CombinedOutput()

@@ -17,7 +17,14 @@ type Error struct {
 	Message string      // for people, safe to show: says what is wrong and what to do
 	Header  http.Header // extra headers of the answer, or nil
 	Need    []string    // what would have done, in words: "role editor"; or nil
+	Fields  []Field     // what is wrong with each field of a request; or nil
 	Cause   error       // for the log alone, never shown; or nil
+}
+
+// A Field is one field of a request and what is wrong with it.
+type Field struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
 }
 
 // New returns an Error. The message is shown to the caller.

@@ -1,0 +1,260 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"wavegate/keychain"
+	"wavegate/keychain/apikey"
+	"wavegate/server/identity"
+	"wavegate/server/policy"
+	"wavegate/server/session"
+)
+
+// An asserted is somebody whom an explanation is about: the Principal that the
+// server would make of them, made from what is known without their credential.
+type asserted struct {
+	who  *identity.Principal // nil is nobody
+	said []string            // what was found or assumed, in words
+	bar  string              // the decision wherever a credential is wanted, whatever the policy says; "" is none
+}
+
+// whoIs finds somebody by a name. As in the policy, "key:" and "sub:" before it say
+// which kind is meant.
+func (c *console) whoIs(ctx context.Context, name string) (asserted, error) {
+	if _, ok := apikey.Parse(name); ok {
+		return asserted{}, errors.New("--as: that is an API key, not its ID, and now it stands in your shell's history: --list-api-keys shows the ID, which begins with key_")
+	}
+	id, isKey := strings.CutPrefix(name, "key:")
+	subject, isPerson := strings.CutPrefix(name, "sub:")
+	switch {
+	case name == "":
+		return asserted{}, nil
+	case strings.HasPrefix(id, "key_"):
+		return c.whoIsAPIKey(ctx, id)
+	case isPerson:
+		return c.whoIsPerson(ctx, subject)
+	}
+	by, err := c.whoIsAccessKey(id)
+	switch {
+	case err != nil || by.who != nil:
+		return by, err
+	case isKey:
+		return by, fmt.Errorf("--as: there is no access key %s in the keychain %s: -list-access-keys shows those that are", id, c.cfg.Keychain.Path)
+	}
+	return c.whoIsPerson(ctx, name)
+}
+
+func (c *console) whoIsAPIKey(ctx context.Context, id string) (asserted, error) {
+	var rec apikey.Record
+	err := apikey.ErrNotFound
+	if c.store != nil {
+		rec, err = c.store.Key(ctx, id)
+	}
+	if errors.Is(err, apikey.ErrNotFound) {
+		return asserted{}, fmt.Errorf("--as: there is no API key %s: --list-api-keys shows those that are", id)
+	}
+	if err != nil {
+		return asserted{}, err
+	}
+	return asserted{who: keyPrincipal(&rec, c.policy), said: sayKey(&rec), bar: barKey(&rec)}, nil
+}
+
+// barKey is the decision about a key that opens nothing any more.
+func barKey(rec *apikey.Record) string {
+	switch rec.Status(time.Now()) {
+	case apikey.Revoked:
+		return decided(errRevokedKey.Code, errRevokedKey.Status, "the API key was revoked on "+rfc3339(rec.RevokedAt))
+	case apikey.Expired:
+		return decided(errExpiredKey.Code, errExpiredKey.Status, "the API key expired on "+rfc3339(rec.ExpiresAt))
+	}
+	return ""
+}
+
+// sayKey says what bounds a key beside the policy.
+func sayKey(rec *apikey.Record) []string {
+	var said []string
+	if rec.Status(time.Now()) == apikey.Deprecated {
+		said = append(said, "the API key was rotated and works until "+rfc3339(rec.ExpiresAt))
+	}
+	if len(rec.AllowedIPs) > 0 {
+		said = append(said, fmt.Sprintf("the API key works from %s; from elsewhere every answer is %s (%d)",
+			strings.Join(texts(rec.AllowedIPs), ", "), errIPNotAllowed.Code, errIPNotAllowed.Status))
+	}
+	for _, bound := range []struct {
+		n    int64
+		span string
+	}{{rec.OpsLimit, "in all"}, {rec.Budget.PerDay, "a day"}, {rec.Budget.PerMonth, "a month"}} {
+		if bound.n > 0 {
+			said = append(said, fmt.Sprintf("the API key has %d operations %s; when they are used up every answer is 402", bound.n, bound.span))
+		}
+	}
+	return said
+}
+
+// whoIsAccessKey returns nobody for an ID that neither keychain nor settings have.
+func (c *console) whoIsAccessKey(id string) (asserted, error) {
+	cfg := c.cfg.Keychain
+	ids, err := keychain.List(cfg.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return asserted{}, err
+	}
+	var by asserted
+	switch {
+	case id == cfg.ID && id != "", slices.Contains(ids, id):
+	case id == keychain.DefaultID && len(ids) == 0 && cfg.ID == "" && !cfg.Required:
+		by.said = []string{"this is the published key: it works from this machine alone"}
+	default:
+		return asserted{}, nil
+	}
+	by.who = &identity.Principal{Method: identity.MethodAccessKey, Subject: id, Owner: "key:" + id, Username: id, KeyID: id}
+	c.policy.Grant(by.who)
+	return by, nil
+}
+
+// whoIsPerson finds somebody who signed in before. Whoever did not is taken for
+// what the name says: a subject of a trusted issuer, a local user, an address.
+func (c *console) whoIsPerson(ctx context.Context, name string) (asserted, error) {
+	users, err := c.usersCalled(ctx, name)
+	switch {
+	case err != nil:
+		return asserted{}, err
+	case len(users) > 1:
+		var subjects []string
+		for i := range users {
+			subjects = append(subjects, c.subject(&users[i]))
+		}
+		return asserted{}, fmt.Errorf("--as: %d people are called %s: name one by the subject: %s", len(users), name, strings.Join(subjects, ", "))
+	case len(users) == 1:
+		return c.known(&users[0])
+	case strings.HasPrefix(name, "usr_"):
+		return asserted{}, fmt.Errorf("--as: there is no user %s", name)
+	}
+	if by, ok := c.ofIssuer(name); ok {
+		return by, nil
+	}
+	return c.newcomer(name)
+}
+
+// usersCalled returns the users who have a name as ID, subject or address.
+func (c *console) usersCalled(ctx context.Context, name string) ([]session.User, error) {
+	var found []session.User
+	for after := ""; c.store != nil; {
+		list, err := c.store.Users(ctx, after, maxPage)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			u := &list[i]
+			if subject := c.subject(u); name == u.ID || name == subject {
+				return []session.User{*u}, nil
+			}
+			if name == u.Subject || u.Email != "" && strings.EqualFold(name, u.Email) {
+				found = append(found, *u)
+			}
+		}
+		if len(list) < maxPage {
+			break
+		}
+		after = list[len(list)-1].ID
+	}
+	return found, nil
+}
+
+// subject is the name of a user that apps and the policy know.
+func (c *console) subject(u *session.User) string {
+	return subjectOf(u.Provider, u.Subject, func(name string) bool { return c.provider(name) != nil })
+}
+
+// provider returns the provider of the policy that has a name, or nil.
+func (c *console) provider(name string) *policy.Provider {
+	all := c.policy.Providers()
+	if i := slices.IndexFunc(all, func(p policy.Provider) bool { return p.Name == name }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// known is a user as a session would stand for them now.
+func (c *console) known(u *session.User) (asserted, error) {
+	by := asserted{
+		who:  &identity.Principal{Method: identity.MethodSession, Subject: c.subject(u), Username: u.Username, Email: u.Email, Groups: u.Groups},
+		said: []string{"address and groups are those of " + rfc3339(u.SeenAt) + ", when the person signed in last"},
+	}
+	if from := c.provider(u.Provider); from != nil && from.Foreign {
+		by.who.Email, by.who.Groups = "", nil
+		by.said = []string{"the policy takes this provider's word on subjects alone: address and groups do not count"}
+	}
+	why, err := c.outside(u)
+	if why != "" {
+		by.bar = decided(errNoCredential.Code, errNoCredential.Status, why)
+	}
+	return c.granted(by), err
+}
+
+// outside says why a user cannot be signed in at all; "" for one who can.
+func (c *console) outside(u *session.User) (why string, err error) {
+	locals, err := c.locals()
+	switch {
+	case !u.DisabledAt.IsZero():
+		return "the person was disabled on " + rfc3339(u.DisabledAt), nil
+	case u.Provider == session.Local && err == nil && !slices.Contains(locals, u.Subject):
+		return "the users file " + c.cfg.Users.Path + " has nobody of that name any more", nil
+	case u.Provider == mainProvider && c.cfg.SignIn.Issuer == "", u.Provider != session.Local && u.Provider != mainProvider && c.provider(u.Provider) == nil:
+		return "the person's provider " + u.Provider + " is not among the settings", nil
+	}
+	return "", err
+}
+
+// locals returns the names of the users file; a missing one has none.
+func (c *console) locals() ([]string, error) {
+	names, err := keychain.Users(c.cfg.Users.Path).List()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return names, err
+}
+
+// ofIssuer takes a name like those of people with tokens of a trusted issuer.
+func (c *console) ofIssuer(name string) (by asserted, ok bool) {
+	from, _, _ := strings.Cut(name, "|")
+	all := c.policy.Issuers()
+	i := slices.IndexFunc(all, func(is policy.Issuer) bool { return strings.Contains(name, "|") && is.Name == from })
+	if i < 0 {
+		return asserted{}, false
+	}
+	by.who = &identity.Principal{Method: identity.MethodToken, Subject: name, Owner: "sub:" + name, Username: name}
+	by.said = []string{"taken for somebody with a token of the issuer " + all[i].Issuer + "; scopes that a token claims are not known here"}
+	c.policy.GrantIssued(by.who, &all[i], nil)
+	return by, true
+}
+
+// newcomer is somebody who never signed in here.
+func (c *console) newcomer(name string) (asserted, error) {
+	locals, err := c.locals()
+	if err != nil {
+		return asserted{}, err
+	}
+	by := asserted{
+		who:  &identity.Principal{Method: identity.MethodSession, Subject: name, Username: name},
+		said: []string{"nobody of that name is known yet: taken for a person without groups who signs in"},
+	}
+	if local := strings.TrimPrefix(name, session.Local+"|"); slices.Contains(locals, local) {
+		by.who.Subject, by.who.Username = session.Local+"|"+local, local
+		by.said = []string{"a local user, who has not signed in yet"}
+	} else if strings.Contains(name, "@") {
+		by.who.Email = name
+	}
+	return c.granted(by), nil
+}
+
+func (c *console) granted(by asserted) asserted {
+	by.who.Owner = "sub:" + by.who.Subject
+	c.policy.Grant(by.who)
+	return by
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"wavegate/keychain/apikey"
+	"wavegate/server/fault"
+	"wavegate/server/identity"
+	"wavegate/server/limit"
+	"wavegate/server/policy"
+)
+
+var (
+	errRate = fault.New(http.StatusTooManyRequests, "rate_limit_exceeded",
+		"Too many requests. Wait as long as Retry-After says.")
+	errConcurrency = fault.New(http.StatusTooManyRequests, "rate_limit_exceeded",
+		"Too many requests at the same time. Wait until one of them has ended.")
+	errBandwidth = fault.New(http.StatusTooManyRequests, "rate_limit_exceeded",
+		"The bandwidth of this month is used up.")
+	errOps = fault.New(http.StatusPaymentRequired, "ops_limit_reached",
+		"This key has used up its operations. Get another key.")
+	errBudget = fault.New(http.StatusPaymentRequired, "budget_exceeded",
+		"The budget of operations is used up for now. Wait as long as Retry-After says, or have it raised.")
+	errLimitsUnavailable = fault.New(http.StatusServiceUnavailable, "store_unavailable",
+		"Budgets cannot be checked right now. Try again in a moment.")
+
+	// errSpent ends an answer under way whose account has no bandwidth left.
+	errSpent = errors.New("the bandwidth of this month is used up")
+)
+
+// take lets a request in that was allowed, if everybody who pays for it can: all
+// of them are charged, or nobody is.
+func (s *Server) take(ex *exchange, accounts []*limit.Account) error {
+	if len(accounts) == 0 || s.limits == nil || ex.accounts != nil {
+		return nil
+	}
+	v, err := s.limits.Take(ex.ctx, ex.start, accounts)
+	if err != nil {
+		return errLimitsUnavailable.RetryAfter(time.Second).Because(err)
+	}
+	ex.verdict = v
+	if v.Reason == limit.None {
+		ex.accounts = accounts
+		return nil
+	}
+	return overLimit(&v)
+}
+
+// overLimit is the answer where somebody cannot pay.
+func overLimit(v *limit.Verdict) error {
+	e := errRate
+	switch v.Reason {
+	case limit.Concurrency:
+		e = errConcurrency
+	case limit.Bandwidth:
+		e = errBandwidth
+	case limit.Ops:
+		return errOps
+	case limit.OpsBudget:
+		e = errBudget
+	}
+	e = e.RetryAfter(v.RetryAfter)
+	if e.Status == http.StatusTooManyRequests {
+		e = e.WithHeader("X-RateLimit-Retry-After", e.Header.Get("Retry-After"))
+	}
+	return e
+}
+
+// payers are who pays for a request: those of the principal, and on a public
+// route the address that it comes from.
+func (s *Server) payers(ex *exchange, st *state, route *policy.Route) []*limit.Account {
+	if ex.Principal != nil {
+		return ex.Principal.Accounts
+	}
+	if route == nil || route.Access != policy.Public || !ex.ClientIP.IsValid() {
+		return nil
+	}
+	tier := st.policy.AnonymousTier(route)
+	if tier.Unlimited() {
+		return nil
+	}
+	return []*limit.Account{{Name: "ip:" + limit.Source(ex.ClientIP).String(), Tier: tier}}
+}
+
+// accountsOf are who pays for the requests of a person or an access key.
+func accountsOf(p *identity.Principal, st *state) []*limit.Account {
+	name := "user:" + p.Subject
+	if p.Method == identity.MethodAccessKey {
+		name = "access-key:" + p.KeyID
+	}
+	return bounded([]*limit.Account{{Name: name, Tier: st.policy.UserTier(p)}})
+}
+
+// bounded leaves out those who are not limited at all.
+func bounded(accounts []*limit.Account) []*limit.Account {
+	var kept []*limit.Account
+	for _, a := range accounts {
+		if a.Bounded() {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// release ends what take and the look-up of the credential began.
+func (ex *exchange) release() {
+	if ex.accounts != nil {
+		ex.pay(0)
+		ex.server.limits.Release(time.Now(), ex.accounts)
+	}
+	if ex.key != nil {
+		ex.key.Release()
+	}
+	if ex.letGo != nil {
+		ex.letGo()
+	}
+}
+
+// payEvery is how many bytes flow before they are counted.
+const payEvery = 64 << 10
+
+// pay counts bytes of a body against the bandwidth of who pays. It reports false
+// when there is none left: what flows is to end. Bodies, answers and sockets are
+// carried by goroutines of their own, so it may be called by several.
+func (ex *exchange) pay(n int) bool {
+	if ex.accounts == nil {
+		return true
+	}
+	owed := ex.owed.Add(int64(n))
+	if n > 0 && owed < payEvery {
+		return true
+	}
+	owed = ex.owed.Swap(0)
+	return owed == 0 || ex.server.limits.Spend(time.Now(), ex.accounts, owed)
+}
+
+// limitHeaders says what is left of the rate, in the words of the contract and in
+// those of the IETF's draft, and that a key is in its last days.
+func (ex *exchange) limitHeaders(h http.Header) {
+	if v := &ex.verdict; v.Limit > 0 {
+		h.Del("X-Ratelimit-Limit") // an upstream's own, in Go's spelling
+		h.Del("X-Ratelimit-Remaining")
+		h.Del("X-Ratelimit-Reset")
+		h.Del("X-Ratelimit-Policy")
+		h["X-RateLimit-Limit"] = []string{strconv.FormatInt(v.Limit, 10)}
+		h["X-RateLimit-Remaining"] = []string{strconv.FormatInt(v.Remaining, 10)}
+		h["X-RateLimit-Reset"] = []string{strconv.FormatInt(v.Reset.Unix(), 10)}
+		h["X-RateLimit-Policy"] = []string{string(v.AppendPolicy(nil))}
+		h["RateLimit-Policy"] = []string{string(v.AppendRateLimitPolicy(nil))}
+		h["RateLimit"] = []string{string(v.AppendRateLimit(nil, ex.start))}
+	}
+	if ex.key == nil {
+		return
+	}
+	if rec := ex.key.Record(); rec.Status(ex.start) == apikey.Deprecated {
+		h["Wave-Key-Status"] = []string{string(apikey.Deprecated)}
+		h["Wave-Key-Expires"] = []string{rfc3339(rec.ExpiresAt)}
+	}
+}
+
+// A paidConn is a connection that was handed over, whose bytes are counted.
+type paidConn struct {
+	net.Conn
+	ex *exchange
+}
+
+// Read implements io.Reader.
+func (c *paidConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.ex.bytesIn.Add(int64(n))
+	if !c.ex.pay(n) && err == nil {
+		err = errSpent
+	}
+	return n, err
+}
+
+// Write implements io.Writer.
+func (c *paidConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.ex.socketOut.Add(int64(n))
+	if !c.ex.pay(n) && err == nil {
+		err = errSpent
+	}
+	return n, err
+}
