@@ -13,7 +13,7 @@ const (
 // tie stands for a blank at which no row breaks.
 const tie = "\x00"
 
-const helpHead = `wavegate puts sign-in, access keys, TLS and routing in front of any HTTP app.
+const helpHead = `wavegate puts sign-in, keys, TLS and routing in front of any HTTP app.
 
 Usage:
   wavegate --upstream URL [flags]    guard an app
@@ -35,6 +35,11 @@ Examples:
   wavegate --upstream http://127.0.0.1:3000
   curl -u ID:SECRET http://127.0.0.1:10101/
 
+  # make an API key, here or over HTTP; then use it
+  wavegate --create-api-key --name ci --expires-in 90d
+  curl -u ID:SECRET http://127.0.0.1:10101/v1/auth/keys -d '{"name": "ci"}'
+  curl -H "Authorization: Bearer wave_live_..." http://127.0.0.1:10101/
+
   # people sign in with a name and a password, which is asked for
   wavegate --create-user jane
   wavegate --upstream http://127.0.0.1:3000
@@ -52,8 +57,9 @@ Examples:
   wavegate -listen :443 --http-redirect-listen :80 --tls-acme-domains gate.example.com \
     --policy policy.yaml
 
-  # see what a server would do with these settings, without starting one
+  # see what a server would do with these settings, without starting one, and why
   wavegate --policy policy.yaml --check
+  wavegate --policy policy.yaml --explain "GET /v1/streams" --as jane@example.com
 `
 
 // help returns what --help prints.

@@ -1,4 +1,4 @@
-// Wavegate puts sign-in, access keys, TLS and routing in front of any HTTP app.
+// Wavegate puts sign-in, keys, TLS and routing in front of any HTTP app.
 //
 //	wavegate --upstream http://127.0.0.1:3000
 //
@@ -20,13 +20,23 @@
 //	.wave-keychain   access keys, ID:bcrypt-hash; another file with -access-keychain
 //	.wave-users      users who sign in here, NAME:bcrypt-hash; another file with --users-file
 //	./data           the master secret, the certificates made here and, in wavegate.db,
-//	                 the sessions (-data-dir; --store keeps sessions elsewhere)
+//	                 API keys, sessions, usage, webhooks and the audit log (-data-dir;
+//	                 --store keeps what is in wavegate.db elsewhere). All of it is made
+//	                 at the first start.
 //	./www            files served at the base URL, where the folder exists (-web-dir)
 //
 // # Signals
 //
 //	SIGTERM, SIGINT  stop: finish the requests under way, then exit 0; a second one kills
 //	SIGHUP           read keychain, users file, policy, headers file and certificates again
+//
+// # Commands
+//
+// --create-access-key, --create-user and their like work on the files alone;
+// --create-api-key, --list-api-keys and --revoke-api-key on the store, also while
+// a server runs, which follows within a second. --explain says rule by rule why a
+// request is allowed or refused, --verify-audit whether the audit log is as it was
+// written, --check whether a server would start.
 //
 // # Endpoints
 //
@@ -37,7 +47,13 @@
 // the provider to /_auth/callback, see their sessions at /_auth/account and leave
 // at /_auth/logout; programs ask /_auth/userinfo, /_auth/token and
 // /_auth/refresh, and the provider reports at /_auth/backchannel-logout who
-// signed out there. Everything else belongs to the guarded apps.
+// signed out there.
+//
+// Below /v1/auth/ is the API that manages what belongs to this server: keys,
+// status, usage, webhooks, audit, lockouts, sessions and users, described for
+// machines at /v1/auth/openapi.json. /api/v1/user/api-keys, /api/v1/keys/apikey/rotate
+// and /api/v1/onboarding/temp-key are the same in other words. Everything else
+// belongs to the guarded apps.
 //
 // # Exit codes
 //
@@ -59,12 +75,6 @@ import (
 	"wavegate/server"
 )
 
-// gcPercent trades memory for speed: little lives longer than a request, and with
-// Go's default of 100 the collector runs dozens of times a second under load.
-// Idle memory stays as it is; under load it is some 12 MB more. What lives long,
-// sessions in use above all, counts up to five times; GOGC=100 halves that.
-const gcPercent = 400
-
 // version is stamped at build time with -ldflags "-X main.version=…".
 var version = "dev"
 
@@ -83,10 +93,13 @@ type surroundings struct {
 	stdout io.Writer
 	stderr io.Writer
 	reload <-chan os.Signal // asks a running server to read its files again
+
+	ownCollector bool // somebody else set the garbage collector (GOGC)
 }
 
 func main() {
-	if os.Getenv("GOGC") == "" {
+	ownCollector := os.Getenv("GOGC") != ""
+	if !ownCollector {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -99,6 +112,8 @@ func main() {
 		stdout: os.Stdout,
 		stderr: os.Stderr,
 		reload: reload,
+
+		ownCollector: ownCollector,
 	}))
 }
 
@@ -124,7 +139,7 @@ func run(ctx context.Context, args []string, in surroundings) (code int) {
 		r.print(in.stdout)
 	}
 	if len(problems) > 0 {
-		return refuse(in, problems)
+		return refuse(in, append(problems, s.orderProblems(ctx)...))
 	}
 	return s.do(ctx, in)
 }
@@ -147,6 +162,16 @@ func (s *settings) do(ctx context.Context, in surroundings) int {
 		return listUsers(in, users)
 	case s.removeUser != "":
 		return removeUser(in, users, s.removeUser)
+	case s.createAPIKey:
+		return s.addAPIKey(ctx, in)
+	case s.listAPIKeys:
+		return s.printAPIKeys(ctx, in)
+	case s.revokeAPIKey != "":
+		return s.endAPIKey(ctx, in)
+	case s.explain != "":
+		return s.explainRequest(ctx, in)
+	case s.verifyAudit:
+		return s.checkAudit(ctx, in)
 	}
 	if err := s.findWebDir(); err != nil {
 		return fail(in, err)
@@ -166,8 +191,11 @@ func (s *settings) serve(ctx context.Context, in surroundings) int {
 		return fail(in, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var reloads sync.WaitGroup
-	reloads.Go(func() {
+	var helpers sync.WaitGroup
+	if !in.ownCollector {
+		helpers.Go(func() { tuneCollector(ctx) })
+	}
+	helpers.Go(func() {
 		for {
 			select {
 			case <-ctx.Done():
@@ -179,7 +207,7 @@ func (s *settings) serve(ctx context.Context, in surroundings) int {
 	})
 	err = srv.Run(ctx)
 	cancel()
-	reloads.Wait()
+	helpers.Wait()
 	if err != nil {
 		return fail(in, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite" // for the command sql
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +46,8 @@ func TestScripts(t *testing.T) {
 			"waitlog": waitLog,
 			"signal":  sendSignal,
 			"get":     get,
+			"await":   awaitStatus,
+			"sql":     runSQL,
 			"cert":    makeCert,
 		},
 	})
@@ -103,15 +107,48 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(syscall.Kill(pid, signals[args[0]]))
 }
 
-// get is "get STATUS URL [ID SECRET]".
+// get is "get STATUS URL [KEY|ID SECRET]", with an API key or an access key.
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 && len(args) != 4 {
-		ts.Fatalf("usage: get STATUS URL [ID SECRET]")
+	if neg || len(args) < 2 || len(args) > 4 {
+		ts.Fatalf("usage: get STATUS URL [KEY|ID SECRET]")
 	}
-	req, err := http.NewRequest(http.MethodGet, args[1], http.NoBody)
+	got, body := ask(ts, args[1], args[2:])
+	if got != args[0] {
+		ts.Fatalf("GET %s: got %s, want %s\n%s", args[1], got, args[0], body)
+	}
+}
+
+// awaitStatus is "await", get that goes on asking for the second in which a running server
+// notices what another process did.
+func awaitStatus(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 4 {
+		ts.Fatalf("usage: await STATUS URL [KEY|ID SECRET]")
+	}
+	deadline := time.After(time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, body := ask(ts, args[1], args[2:])
+		if got == args[0] {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("GET %s: still %s after a second, want %s\n%s", args[1], got, args[0], body)
+		}
+	}
+}
+
+// ask sends a request with a credential of one or two words, or none.
+func ask(ts *testscript.TestScript, url string, credential []string) (status, body string) {
+	req, err := http.NewRequest(http.MethodGet, url, http.NoBody)
 	ts.Check(err)
-	if len(args) == 4 {
-		req.SetBasicAuth(args[2], args[3])
+	switch len(credential) {
+	case 1:
+		req.Header.Set("Authorization", "Bearer "+credential[0])
+	case 2:
+		req.SetBasicAuth(credential[0], credential[1])
 	}
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -120,10 +157,23 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	res, err := client.Do(req)
 	ts.Check(err)
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
+	data, err := io.ReadAll(res.Body)
 	ts.Check(err)
-	if got := strconv.Itoa(res.StatusCode); got != args[0] {
-		ts.Fatalf("GET %s: got %s, want %s\n%s", args[1], got, args[0], body)
+	return strconv.Itoa(res.StatusCode), string(data)
+}
+
+// runSQL is "sql DATABASE STATEMENT…": what somebody could do to a store who has
+// its file.
+func runSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sql DATABASE STATEMENT...")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	for _, statement := range args[1:] {
+		_, err := db.Exec(statement)
+		ts.Check(err)
 	}
 }
 

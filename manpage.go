@@ -7,14 +7,14 @@ import (
 
 // manDate is the day on which the manual's own text last changed. The flags in
 // it come from the table.
-const manDate = "November 22, 2026"
+const manDate = "November 27, 2026"
 
 const manHead = `.Dd %s
 .Dt WAVEGATE 1
 .Os
 .Sh NAME
 .Nm wavegate
-.Nd sign-in, access keys, TLS and routing in front of any HTTP app
+.Nd sign-in, keys, TLS and routing in front of any HTTP app
 .Sh SYNOPSIS
 .Nm wavegate
 .Fl Fl upstream Ar URL
@@ -27,12 +27,29 @@ const manHead = `.Dd %s
 .Fl Fl create-user Ar NAME Op Fl Fl generate
 .Nm wavegate
 .Fl Fl list-users | Fl Fl remove-user Ar NAME
+.Nm wavegate
+.Fl Fl create-api-key Fl Fl name Ar TEXT
+.Op Fl Fl scopes Ar SCOPE,...
+.Op Fl Fl role Ar ROLE
+.Op Fl Fl env Ar ENV
+.Op Fl Fl expires-in Ar TIME
+.Op Fl Fl allowed-ips Ar CIDR,...
+.Op Fl Fl tier Ar TIER
+.Op Fl Fl output Cm json
+.Nm wavegate
+.Fl Fl list-api-keys | Fl Fl revoke-api-key Ar ID
+.Op Fl Fl output Cm json
+.Nm wavegate
+.Fl Fl explain Ar REQUEST Op Fl Fl as Ar WHO
+.Nm wavegate
+.Fl Fl verify-audit
 .Sh DESCRIPTION
 .Nm
 is a gate for HTTP apps.
-It asks programs for an access key and lets people sign in, at an OpenID Connect
-provider or with a password, decides by a policy what they may do, and passes
-requests on to the app with headers that say who they are from.
+It asks programs for an access key or an API key and lets people sign in, at an
+OpenID Connect provider or with a password, decides by a policy what they may do
+and how much of it, and passes requests on to the app with headers that say who
+they are from.
 It can serve TLS, and it can answer other proxies that ask who may pass.
 .Pp
 Flags may be written with one dash or two.
@@ -60,7 +77,7 @@ users who sign in here, one NAME:bcrypt-hash a line.
 .It Pa ./data
 the master secret, the certificates made here and, in
 .Pa wavegate.db ,
-the sessions.
+API keys, sessions, usage, webhooks and the audit log.
 .It Pa ./www
 files served at the base URL, where the folder exists.
 .El
@@ -86,6 +103,18 @@ Make an access key, then guard the app on port 3000:
 wavegate -create-access-key
 wavegate --upstream http://127.0.0.1:3000
 curl -u ID:SECRET http://127.0.0.1:10101/
+.Ed
+.Pp
+Make an API key that lasts 90 days, here or over HTTP, and use it:
+.Bd -literal -offset indent
+wavegate --create-api-key --name ci --expires-in 90d
+curl -u ID:SECRET http://127.0.0.1:10101/v1/auth/keys -d '{"name": "ci"}'
+curl -H "Authorization: Bearer wave_live_..." http://127.0.0.1:10101/
+.Ed
+.Pp
+Ask why somebody may not do something:
+.Bd -literal -offset indent
+wavegate --policy policy.yaml --explain "GET /v1/streams" --as jane@example.com
 .Ed
 `
 

@@ -39,6 +39,7 @@ type option struct {
 	retired     bool // a flag of waved's page store: accepted, and that is all
 	hidden      bool // in no help, manual or completion
 	secret      bool // the value is never shown
+	lineOnly    bool // goes with a command: command line only
 	ask         bool // a question about the program itself: command line only
 	command     bool // does something else than serve: one at a time
 	mayBeEmpty  bool // an empty value means something
@@ -57,6 +58,7 @@ const (
 	listening
 	guarding
 	accessKeys
+	apiKeys
 	transport
 	traffic
 	signIn
@@ -70,6 +72,7 @@ func groupTitles() []string {
 		listening:  "Where it listens and who is in front of it",
 		guarding:   "What it guards",
 		accessKeys: "Access keys",
+		apiKeys:    "API keys",
 		transport:  "TLS",
 		traffic:    "Requests and headers",
 		signIn:     "Sign-in with a browser",
@@ -114,7 +117,7 @@ func (t table) shown() []*option {
 // keys returns the names under which the environment and the file know o, the
 // one that wins first.
 func (o *option) keys() []string {
-	if o.ask {
+	if o.ask || o.lineOnly {
 		return nil
 	}
 	name := strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))

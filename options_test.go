@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -112,7 +113,10 @@ func TestHelpExamplesAreGood(t *testing.T) {
 	_, examples, _ := strings.Cut(help(options()), "Examples:\n")
 	count := 0
 	for row := range strings.SplitSeq(strings.ReplaceAll(examples, "\\\n", " "), "\n") {
-		words := strings.Fields(row)
+		words := regexp.MustCompile(`"[^"]*"|\S+`).FindAllString(row, -1)
+		for i, word := range words {
+			words[i] = strings.Trim(word, `"`)
+		}
 		if len(words) < 2 || words[0] != "wavegate" {
 			continue
 		}

@@ -78,7 +78,7 @@ func (r *resolution) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, v := range r.values {
 		o := v.option
-		if o.group == commands && !o.retired || (o.hidden || o.retired) && !v.given() {
+		if o.group == commands && !o.retired || o.lineOnly || (o.hidden || o.retired) && !v.given() {
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\n", o.name, v.shown(), v.origin())

@@ -193,3 +193,35 @@ func toPrefixes(s *settings, values []string) error {
 	s.server.TrustedProxies = prefixes
 	return errors.Join(errs...)
 }
+
+// some is toList that must name something: a list without an entry would be taken
+// for none at all. Such is what the error gives as an example.
+func some(such string, at func(*settings) *[]string) setter {
+	return func(s *settings, values []string) error {
+		if *at(s) = commas(values); len(*at(s)) == 0 {
+			return fmt.Errorf("%q names none: write for example %s, or leave it out", last(values), such)
+		}
+		return nil
+	}
+}
+
+// toKeyLifetime reads --expires-in: whole days, or a duration.
+func toKeyLifetime(s *settings, values []string) error {
+	text := last(values)
+	wrong := fmt.Errorf("%q is no span of time: write for example 90d, 12h or 30m", text)
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		const most = 100 * 366 // far beyond what a key may live, which the server says
+		n, err := strconv.ParseUint(days, 10, 64)
+		if err != nil || n == 0 {
+			return wrong
+		}
+		s.order.ExpiresIn = time.Duration(min(n, most)) * 24 * time.Hour
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second {
+		return wrong
+	}
+	s.order.ExpiresIn = d
+	return nil
+}

@@ -18,15 +18,23 @@ type settings struct {
 	server server.Config
 	debug  bool
 
-	createKey   bool
-	listKeys    bool
-	removeKey   string // ID, or ""
-	createUser  string // name, or ""
-	generate    bool   // with createUser: a password is made
-	listUsers   bool
-	removeUser  string // name, or ""
-	check       bool
-	printConfig bool
+	createKey    bool
+	listKeys     bool
+	removeKey    string // ID, or ""
+	createUser   string // name, or ""
+	generate     bool   // with createUser: a password is made
+	listUsers    bool
+	removeUser   string // name, or ""
+	createAPIKey bool
+	listAPIKeys  bool
+	revokeAPIKey string // ID, or ""
+	order        server.KeyOrder
+	output       string // "table" or "json"
+	explain      string // "METHOD PATH", or ""
+	as           string // with explain: who asks; "" is nobody
+	verifyAudit  bool
+	check        bool
+	printConfig  bool
 
 	webDirGiven bool     // the folder was asked for, so it must exist
 	warnings    []string // what the operator should know before the server starts
@@ -42,13 +50,36 @@ func (r *resolution) settings() (*settings, []error) {
 	if len(commands) > 1 {
 		r.problem("%s: one command at a time", strings.Join(commands, " and "))
 	}
-	if generate := r.get("generate"); s.generate && !r.given("create-user") {
-		r.problem("%s goes with --create-user alone", generate.where)
-	}
-	if !s.isFileCommand() {
+	r.checkCompanions(s)
+	switch {
+	case s.isFileCommand():
+	case s.isStoreCommand():
+		r.problems = append(r.problems, flatten(s.server.ValidateStore())...)
+	default:
 		r.checkServer(s)
 	}
 	return s, r.problems
+}
+
+// checkCompanions refuses what only goes with a command that was not asked for.
+func (r *resolution) checkCompanions(s *settings) {
+	if generate := r.get("generate"); s.generate && !r.given("create-user") {
+		r.problem("%s goes with --create-user alone", generate.where)
+	}
+	for _, name := range []string{"name", "scopes", "role", "env", "expires-in", "allowed-ips", "tier"} {
+		if r.given(name) && !s.createAPIKey {
+			r.problem("--%s goes with --create-api-key alone", name)
+		}
+	}
+	if r.given("output") && !s.createAPIKey && !s.listAPIKeys && s.revokeAPIKey == "" {
+		r.problem("--output goes with --create-api-key, --list-api-keys and --revoke-api-key alone")
+	}
+	if r.given("as") && s.explain == "" && !r.given("explain") {
+		r.problem("--as goes with --explain alone")
+	}
+	if s.server.Demo && s.isStoreCommand() {
+		r.problem("--demo has a store of its own, which ends with it: leave it out")
+	}
 }
 
 // commands returns the flags of the commands that were asked for.
@@ -72,6 +103,13 @@ func isOn(text string) bool {
 // so that what a server would need is no matter.
 func (s *settings) isFileCommand() bool {
 	return s.createKey || s.listKeys || s.removeKey != "" || s.createUser != "" || s.listUsers || s.removeUser != ""
+}
+
+// isStoreCommand reports whether the command needs the store, the secret and the
+// policy, so that what a server needs to listen and to let people sign in is no
+// matter.
+func (s *settings) isStoreCommand() bool {
+	return s.createAPIKey || s.listAPIKeys || s.revokeAPIKey != "" || s.explain != "" || s.verifyAudit
 }
 
 // complete fills in what follows from whether and where something was set.

@@ -39,7 +39,7 @@ func TestStoreThatCannotBeOpenedStopsTheStart(t *testing.T) {
 		{"a file that is no database", "sqlite:text", "store " + dir + "/text: it is no SQLite database: move it away, or name another file with --store sqlite:PATH ("},
 		{"a folder", "folder", "store: " + dir + "/folder is no file: name another with --store sqlite:PATH"},
 		{"below a file", "sqlite:text/wavegate.db", "make the folder writable for the user that runs wavegate, or name another place with -data-dir or --store"},
-		{"a newer schema", "sqlite:" + newer, "it was made by a newer wavegate (version 9001 of its tables, this one knows 1): run that one, or go back to a backup from before"},
+		{"a newer schema", "sqlite:" + newer, "it was made by a newer wavegate (version 9001 of its tables, this one knows "},
 		{"nothing listens", "postgres://me:" + canary + "@" + closedAddress(t) + "/wavegate", "nothing listens there: start PostgreSQL, or correct host and port in --store"},
 		{"no socket", "postgres://me:" + canary + "@/wavegate?host=" + dir, "nothing listens there: start PostgreSQL, or correct host and port in --store"},
 	} {
@@ -70,7 +70,7 @@ func TestPostgresThatCannotBeOpenedStopsTheStart(t *testing.T) {
 	}
 	t.Run("a newer schema", func(t *testing.T) {
 		execute(t, store, "INSERT INTO schema_migrations (version_id, is_applied) VALUES (9001, true)")
-		wantNoStart(t, dir, store, "it was made by a newer wavegate (version 9001 of its tables, this one knows 1)")
+		wantNoStart(t, dir, store, "it was made by a newer wavegate (version 9001 of its tables, this one knows ")
 	})
 }
 

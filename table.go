@@ -1,6 +1,9 @@
 package main
 
-import "wavegate/keychain"
+import (
+	"wavegate/keychain"
+	"wavegate/server"
+)
 
 // behindSecret is what the flags of secrets say about a word behind the secret.
 const behindSecret = "the word behind the secret belongs to no flag (it is not shown): a value with blanks needs quotes"
@@ -11,6 +14,7 @@ func options() table {
 	t = append(t, commandOptions()...)
 	t = append(t, listenOptions()...)
 	t = append(t, guardOptions()...)
+	t = append(t, keyOptions()...)
 	t = append(t, tlsOptions()...)
 	t = append(t, trafficOptions()...)
 	t = append(t, signInOptions()...)
@@ -60,6 +64,35 @@ func commandOptions() table {
 			usage: "remove a user from the users file",
 			more:  "On a running server their sessions end within two seconds.",
 			set:   toText(func(s *settings) *string { return &s.removeUser }),
+		},
+		{
+			name: "create-api-key", kind: toggle, group: commands, command: true, aka: "add-api-key new-api-key",
+			usage: "make an API key and print it",
+			more:  "The key is shown this once, on standard output. \"API keys\" below has the flags that go with it; --name is needed.",
+			set:   toBool(func(s *settings) *bool { return &s.createAPIKey }),
+		},
+		{
+			name: "list-api-keys", kind: toggle, group: commands, command: true,
+			usage: "print the API keys, without their secrets",
+			set:   toBool(func(s *settings) *bool { return &s.listAPIKeys }),
+		},
+		{
+			name: "revoke-api-key", kind: single, arg: "ID", group: commands, command: true, aka: "remove-api-key delete-api-key",
+			usage: "end an API key, at once and for good",
+			more:  "A running server refuses it within a second.",
+			set:   toText(func(s *settings) *string { return &s.revokeAPIKey }),
+		},
+		{
+			name: "explain", kind: single, arg: "REQUEST", group: commands, command: true, aka: "why whatif",
+			usage: "say why a request is allowed or refused, rule by rule",
+			more:  "Such as --explain \"GET /v1/streams\" --as KEY_ID_OR_USER; a host may stand before the path.",
+			set:   checked(server.CheckQuestion, func(s *settings) *string { return &s.explain }),
+		},
+		{
+			name: "verify-audit", kind: toggle, group: commands, command: true, aka: "check-audit",
+			usage: "check that the audit log is as it was written",
+			more:  "The first entry that is not is named: changed, missing, or cut off at an end.",
+			set:   toBool(func(s *settings) *bool { return &s.verifyAudit }),
 		},
 		{
 			name: "check", kind: toggle, group: commands, command: true, aka: "validate test dry-run",
@@ -275,13 +308,13 @@ func runOptions() table {
 		},
 		{
 			name: "data-dir", kind: dir, arg: "DIR", def: "./data", group: running, waved: true,
-			usage: "folder of secrets, certificates and sessions; made when needed",
+			usage: "folder of secret, store and certificates; made when needed",
 			set:   toText(func(s *settings) *string { return &s.server.DataDir }),
 		},
 		{
 			name: "store", kind: single, arg: "URL", group: running, aka: "database database-url db dsn",
-			usage: "where sessions are kept",
-			more:  "sqlite:FILE, or postgres://USER@HOST/NAME for several servers with the same sessions. By default the file wavegate.db in the data folder. A password in it is masked; better set it in the environment.",
+			usage: "where API keys, sessions, usage and the audit log are kept",
+			more:  "sqlite:FILE, or postgres://USER@HOST/NAME for several servers with the same keys and sessions. By default the file wavegate.db in the data folder. A password in it is masked; better set it in the environment.",
 			set:   toText(func(s *settings) *string { return &s.server.Store }),
 		},
 		{
