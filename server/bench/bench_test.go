@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ func TestTable(t *testing.T) {
 			benchFlood(t, p, tb, gate, f)
 		}
 	})
+	t.Run("keys", func(t *testing.T) { benchKeys(t, p, tb, gate, upstream) })
+	t.Run("stored keys", func(t *testing.T) { benchStoredKeys(t, p, tb, binary, upstream) })
 	t.Run("people", func(t *testing.T) { benchPeople(t, p, tb, binary, upstream) })
 	t.Run("stored", func(t *testing.T) { benchStored(t, p, tb, binary, upstream) })
 	t.Run("process", func(t *testing.T) { benchProcess(t, tb, binary, guard) })
@@ -62,25 +65,33 @@ func TestTable(t *testing.T) {
 	tb.print(out)
 }
 
-// benchDecision runs the Go benchmark of package server that goes from the
+// benchDecision runs the Go benchmarks of package server that go from the
 // Authorization header to the decision.
 func benchDecision(t *testing.T, p plan, tb *table) {
 	if !p.full {
 		return // it would compile package server again
 	}
-	out, err := exec.Command("go", "test", "-run=^$", "-bench=^BenchmarkAdmit$", "-benchmem", "-count=5", "-benchtime=200ms", "wavegate/server").CombinedOutput()
-	if err != nil {
-		t.Fatalf("go test: %v\n%s", err, out)
+	for _, b := range []struct{ name, what, count string }{
+		{"Admit", "remembered access key, from header to decision", "5"},
+		{"AdmitKey/1k", "API key of 1,000, from header to decision", "5"},
+		{"AdmitKey/1M", "API key of 1,000,000, from header to decision", "1"}, // each makes them anew
+		{"AdmitKey/1k-tier", "API key with a tier, from header to decision", "5"},
+	} {
+		pattern := "^Benchmark" + strings.ReplaceAll(b.name, "/", "$/^") + "$"
+		out, err := exec.Command("go", "test", "-run=^$", "-bench="+pattern, "-benchmem", "-count="+b.count, "-benchtime=300ms", "-timeout=20m", "wavegate/server").CombinedOutput()
+		if err != nil {
+			t.Fatalf("go test: %v\n%s", err, out)
+		}
+		var times, allocs []float64
+		for _, m := range regexp.MustCompile(`([\d.]+) ns/op\s+[\d.]+ B/op\s+(\d+) allocs/op`).FindAllSubmatch(out, -1) {
+			times, allocs = append(times, number(t, string(m[1]))), append(allocs, number(t, string(m[2])))
+		}
+		if len(times) == 0 {
+			t.Fatalf("no figures of %s in the benchmark's output:\n%s", b.name, out)
+		}
+		tb.atMost(b.what, spreadOf(times).median/1000, 1, "%.2f µs")
+		tb.add(row{what: "its allocations", measured: fmt.Sprintf("%.0f", spreadOf(allocs).median)})
 	}
-	var times, allocs []float64
-	for _, m := range regexp.MustCompile(`([\d.]+) ns/op\s+[\d.]+ B/op\s+(\d+) allocs/op`).FindAllSubmatch(out, -1) {
-		times, allocs = append(times, number(t, string(m[1]))), append(allocs, number(t, string(m[2])))
-	}
-	if len(times) == 0 {
-		t.Fatalf("no figures in the benchmark's output:\n%s", out)
-	}
-	tb.atMost("remembered access key, from header to decision", spreadOf(times).median/1000, 1, "%.2f µs")
-	tb.add(row{what: "its allocations", measured: fmt.Sprintf("%.0f", spreadOf(allocs).median)})
 }
 
 // benchProxied compares a guarded request, its key remembered and its scope

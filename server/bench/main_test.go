@@ -26,6 +26,7 @@ const (
 	envRole    = "BENCH_ROLE"     // which of the roles it plays
 	envDir     = "BENCH_DIR"      // wavegate: the folder with keychain and policy
 	envStore   = "BENCH_STORE"    // wavegate: URL of its store; "" for no sign-in
+	envKeys    = "BENCH_KEYS"     // wavegate: URL of its store, with the secret of its folder; "" for none
 	envTarget  = "BENCH_UPSTREAM" // proxy: where to
 	envProfile = "BENCH_PROFILE"  // folder for its profiles; "" for none
 )
@@ -182,6 +183,9 @@ func playWavegate() error {
 	}
 	if cfg.Store = os.Getenv(envStore); cfg.Store != "" {
 		cfg.Users = keychain.Config{Kind: keychain.LocalUsers, Path: filepath.Join(dir, usersFile), Required: true}
+	}
+	if keys := os.Getenv(envKeys); keys != "" {
+		cfg.Store, cfg.SecretFile = keys, filepath.Join(dir, "secret")
 	}
 	s, err := server.New(cfg, log)
 	if err != nil {

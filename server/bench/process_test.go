@@ -81,6 +81,8 @@ scopes:
   streams:write: {description: Change streams, risk: high, endpoints: [POST /v1/streams, "DELETE /v1/streams/:id"]}
 access_keys:
   %s: {scopes: ["streams:read"]}
+tiers:
+  bench: {requests_per_minute: 1000000000, burst_per_second: 100000000, concurrent: 1000, bandwidth_per_month: 1000TB}
 roles:
   viewer: {scopes: ["streams:read"], members: ["local|ann"]}
 `
