@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"wavegate/keychain/apikey"
+	"wavegate/keychain/lookup"
 	"wavegate/server/audit"
 	"wavegate/server/policy"
 	"wavegate/server/store"
@@ -31,7 +32,9 @@ func (s *Server) runUpkeep(ctx context.Context) error {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	for {
-		if err := s.upkeep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		// What is wrong with old rows must not end the server.
+		err := lookup.Safely(s.log, "the store was kept up", func() error { return s.upkeep(ctx, time.Now()) })
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("upkeep of the store; it is tried again", "error", err)
 		}
 		select {

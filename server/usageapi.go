@@ -213,7 +213,7 @@ func percentile(c *usage.Counts, share float64) *float64 {
 	if !slices.ContainsFunc(c.Latency[:], func(n int64) bool { return n > 0 }) {
 		return nil
 	}
-	ms := float64(c.Percentile(share)) / float64(time.Millisecond)
+	ms := float64(c.Percentile(share).Round(10*time.Microsecond)) / float64(time.Millisecond)
 	return &ms
 }
 
