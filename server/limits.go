@@ -141,17 +141,8 @@ func (ex *exchange) pay(n int) bool {
 // limitHeaders says what is left of the rate, in the words of the contract and in
 // those of the IETF's draft, and that a key is in its last days.
 func (ex *exchange) limitHeaders(h http.Header) {
-	if v := &ex.verdict; v.Limit > 0 {
-		h.Del("X-Ratelimit-Limit") // an upstream's own, in Go's spelling
-		h.Del("X-Ratelimit-Remaining")
-		h.Del("X-Ratelimit-Reset")
-		h.Del("X-Ratelimit-Policy")
-		h["X-RateLimit-Limit"] = []string{strconv.FormatInt(v.Limit, 10)}
-		h["X-RateLimit-Remaining"] = []string{strconv.FormatInt(v.Remaining, 10)}
-		h["X-RateLimit-Reset"] = []string{strconv.FormatInt(v.Reset.Unix(), 10)}
-		h["X-RateLimit-Policy"] = []string{string(v.AppendPolicy(nil))}
-		h["RateLimit-Policy"] = []string{string(v.AppendRateLimitPolicy(nil))}
-		h["RateLimit"] = []string{string(v.AppendRateLimit(nil, ex.start))}
+	if ex.verdict.Limit > 0 {
+		ex.rateHeaders(h)
 	}
 	if ex.key == nil {
 		return
@@ -159,6 +150,35 @@ func (ex *exchange) limitHeaders(h http.Header) {
 	if rec := ex.key.Record(); rec.Status(ex.start) == apikey.Deprecated {
 		h["Wave-Key-Status"] = []string{string(apikey.Deprecated)}
 		h["Wave-Key-Expires"] = []string{rfc3339(rec.ExpiresAt)}
+	}
+}
+
+// rateHeaders writes its six values into one text, of which each is a part: they are
+// in every answer to somebody who has a rate.
+func (ex *exchange) rateHeaders(h http.Header) {
+	for _, name := range [...]string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "X-Ratelimit-Policy", "Ratelimit", "Ratelimit-Policy"} {
+		delete(h, name) // an upstream's own, in Go's spelling
+	}
+	v := &ex.verdict
+	var room [192]byte
+	var ends [6]int
+	b := strconv.AppendInt(room[:0], v.Limit, 10)
+	ends[0] = len(b)
+	b = strconv.AppendInt(b, v.Remaining, 10)
+	ends[1] = len(b)
+	b = strconv.AppendInt(b, v.ResetUnix(), 10)
+	ends[2] = len(b)
+	b = v.AppendPolicy(b)
+	ends[3] = len(b)
+	b = v.AppendRateLimitPolicy(b)
+	ends[4] = len(b)
+	b = v.AppendRateLimit(b, ex.start)
+	ends[5] = len(b)
+	text, values, begin := string(b), new([6]string), 0
+	for i, name := range [...]string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-Policy", "RateLimit-Policy", "RateLimit"} {
+		values[i] = text[begin:ends[i]]
+		h[name] = values[i : i+1 : i+1]
+		begin = ends[i]
 	}
 }
 
