@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
-	"strings"
 	"time"
 
 	"wavegate/server/audit"
@@ -47,12 +45,8 @@ func (s *Server) noteDeed(ex *exchange, who *identity.Principal, d deed) error {
 
 // event makes an event about something of an owner's.
 func event(kind, owner string, data map[string]any) webhook.Event {
-	return webhook.Event{ID: newID("evt"), Type: kind, At: time.Now(), Owner: owner, Data: data}
+	return webhook.NewEvent(kind, owner, time.Now(), data)
 }
-
-// newID returns a public name that nobody has had: the prefix, "_" and 26
-// characters, 130 random bits.
-func newID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()) }
 
 // wrote says that events were written, so that they go out at once.
 func (s *Server) wrote() { s.webhooks.Wake() }

@@ -5,17 +5,22 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
 // NewEvent returns an event with an ID of its own. Data must hold no secret: it
 // goes to another server as it is.
 func NewEvent(typ, owner string, at time.Time, data map[string]any) Event {
-	return Event{ID: "evt_" + rand.Text(), Type: typ, At: at.UTC(), Owner: owner, Data: data}
+	return Event{ID: newID("evt_"), Type: typ, At: at.UTC(), Owner: owner, Data: data}
 }
 
 // NewEndpointID returns an ID for an Endpoint.
-func NewEndpointID() string { return "whk_" + rand.Text() }
+func NewEndpointID() string { return newID("whk_") }
+
+// newID returns a public name that nobody has had: 26 characters, 130 random bits,
+// in lower case as all names here.
+func newID(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
 // Payload returns the body that tells of the event, in the shape that Standard
 // Webhooks proposes: its type, when it happened, and what about. The ID stands
@@ -55,7 +60,7 @@ func NewDelivery(endpointID string, e *Event, now time.Time) (Delivery, error) {
 // receiver sees the ID of the event that it knows.
 func (d *Delivery) Again(now time.Time) Delivery {
 	return Delivery{
-		ID: "dlv_" + rand.Text(), EndpointID: d.EndpointID, EventID: d.EventID, EventType: d.EventType, Payload: d.Payload,
+		ID: newID("dlv_"), EndpointID: d.EndpointID, EventID: d.EventID, EventType: d.EventType, Payload: d.Payload,
 		State: Pending, CreatedAt: now, NextAt: now,
 	}
 }
