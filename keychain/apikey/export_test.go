@@ -4,5 +4,5 @@ package apikey
 func (m *Manager) Expiring() int {
 	m.memory.mu.Lock()
 	defer m.memory.mu.Unlock()
-	return m.memory.expiries.queue.Len()
+	return m.memory.expiries.Len()
 }

@@ -3,6 +3,8 @@ package apikey
 import (
 	"encoding/binary"
 	"sync"
+
+	"wavegate/keychain/lookup"
 )
 
 // A memory has the keys that are in use, at most a number of them, and lets
@@ -22,7 +24,7 @@ type memory struct {
 	hand     int // where the clock stands in the ring
 	ids      map[string]*Key
 	users    map[string]map[*Key]struct{} // by user ID
-	expiries expiries
+	expiries *lookup.Expiries[*Key]
 }
 
 // A shard is one part of the table by hash. Eight bytes of a hash find a key in
@@ -40,6 +42,7 @@ func word(hash *[32]byte) uint64 { return binary.LittleEndian.Uint64(hash[8:]) }
 
 func newMemory(most int) *memory {
 	m := &memory{most: most, ids: make(map[string]*Key), users: make(map[string]map[*Key]struct{})}
+	m.expiries = lookup.NewExpiries(func(k *Key) int64 { return k.expires }, func(k *Key) *int { return &k.due })
 	for i := range m.shards {
 		m.shards[i].known = make(map[uint64]*Key)
 	}
@@ -159,7 +162,10 @@ func (m *memory) index(k *Key) {
 		}
 		m.users[r.UserID][k] = struct{}{}
 	}
-	m.expiries.add(k)
+	if at := k.Record().ExpiresAt; !at.IsZero() {
+		k.expires = at.UnixMilli()
+		m.expiries.Add(k)
+	}
 }
 
 // unindex is the opposite of index.
@@ -174,7 +180,7 @@ func (m *memory) unindex(k *Key) {
 			delete(m.users, r.UserID)
 		}
 	}
-	m.expiries.remove(k)
+	m.expiries.Remove(k)
 }
 
 // shrink lets keys go until there are not too many, and returns them. The newest
@@ -242,7 +248,7 @@ func (m *memory) heldKeys() (list []*Key) {
 func (m *memory) expired(now int64) []*Key {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.expiries.take(now)
+	return m.expiries.Take(now)
 }
 
 func (m *memory) size() int {

@@ -1,7 +1,7 @@
-// Package lookup is what the memories of API keys and of sessions share: a gate
-// before the store, a short memory of what the store did not know, and goroutines
-// that end with their owner. It knows neither keys nor sessions, and asks no store
-// itself.
+// Package lookup is what the memories of API keys, of sessions and of OAuth clients
+// and tokens share: a gate before the store, a short memory of what the store did
+// not know, a queue of what expires, and goroutines that end with their owner. It
+// knows none of these, and asks no store itself.
 package lookup
 
 import (
