@@ -1,8 +1,9 @@
 // Package store keeps sessions, users, login attempts, API keys, budgets, the
-// audit log and events in SQL: in one SQLite file by default, or in PostgreSQL
-// where several processes serve one address. It is the Store of the packages whose
-// records it keeps, and it owns the tables, their migrations, and the change table
-// by which the memories of all processes follow what any of them did.
+// audit log, events, and OAuth's clients, grants and tokens in SQL: in one SQLite
+// file by default, or in PostgreSQL where several processes serve one address. It
+// is the Store of the packages whose records it keeps, and it owns the tables,
+// their migrations, and the change table by which the memories of all processes
+// follow what any of them did.
 //
 // It decides nothing: who may end which session, what a claim means and how long
 // a session lasts are package session's, and so it is with keys. It sees no cookie,

@@ -57,8 +57,14 @@ func (f *failing) PrepareContext(ctx context.Context, query string) (*sql.Stmt, 
 // content is every row of the tables that a change of keys writes to.
 func content(t testing.TB, s *Store) string {
 	t.Helper()
+	return contentOf(t, s, "api_keys", "key_networks", "key_requests", "spending", "audit_log", "audit_state", "changes")
+}
+
+// contentOf is every row of some tables.
+func contentOf(t testing.TB, s *Store, tables ...string) string {
+	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"api_keys", "key_networks", "key_requests", "spending", "audit_log", "audit_state", "changes"} {
+	for _, table := range tables {
 		rows, err := s.reads.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 		must(t, err)
 		columns, err := rows.Columns()

@@ -77,6 +77,8 @@ func playRole(role, url string) {
 			err = workKeys(s)
 		case "look":
 			err = look(s)
+		case "rotate":
+			err = rotateForever(s)
 		}
 	}
 	if err != nil {

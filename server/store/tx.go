@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"wavegate/keychain/apikey"
+	"wavegate/oidc/provider"
 	"wavegate/server/audit"
 	"wavegate/server/session"
 	"wavegate/server/webhook"
@@ -213,6 +214,7 @@ func fault(doing string, err error) error {
 		nil, session.ErrNoSession, session.ErrNoUser, session.ErrDisabled, session.ErrAttemptUsed, session.ErrConflict,
 		apikey.ErrNotFound, apikey.ErrConflict, apikey.ErrReplayed, apikey.ErrReused,
 		webhook.ErrNotFound, webhook.ErrConflict, webhook.ErrTooMany,
+		provider.ErrNotFound, provider.ErrUsed, provider.ErrReplayed, provider.ErrEnded, provider.ErrTooMany, provider.ErrConflict,
 	}
 	if slices.Contains(named, err) {
 		return err
