@@ -70,6 +70,8 @@ func sections() []section {
 		{"branding", (*compiler).readBranding},
 		{"webhooks", (*compiler).readWebhooks},
 		{"retention", (*compiler).readRetention},
+		{"oauth", (*compiler).readOAuth},
+		{"session_tokens", (*compiler).readSessionTokens},
 	}
 }
 

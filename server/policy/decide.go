@@ -141,8 +141,13 @@ func decideRequire(who *identity.Principal, route *Route) Decision {
 }
 
 // decideScope checks the scopes whose endpoints cover the request. A path that
-// an upstream may read as one of another endpoint needs "*".
+// an upstream may read as one of another endpoint needs "*". An OAuth access token
+// that was given no scope is for signing in, and opens nothing where no scope is
+// asked for either.
 func (p *Policy) decideScope(who *identity.Principal, route *Route, ask Ask) Decision {
+	if isOAuth(who) && len(who.Scopes) == 0 {
+		return Decision{Reason: InsufficientScope, Need: p.needAll}
+	}
 	if len(p.scopes) == 0 {
 		return Decision{Allow: true, Reason: Allowed}
 	}

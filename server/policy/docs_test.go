@@ -39,13 +39,15 @@ providers: [{xxxxxxxxxx: 1}]
 branding: {xxxxxxxxxx: 1}
 webhooks: {xxxxxxxxxx: 1}
 retention: {xxxxxxxxxx: 1}
+oauth: {xxxxxxxxxx: 1, registration: {xxxxxxxxxx: 1}}
+session_tokens: {xxxxxxxxxx: 1}
 `), nil)
 	if err == nil {
 		t.Fatal("the fields were taken")
 	}
 	text := page(t)
 	lists := regexp.MustCompile(`it may have (.*)`).FindAllStringSubmatch(err.Error(), -1)
-	if len(lists) != 17 {
+	if len(lists) != 20 {
 		t.Errorf("got %d lists of fields, want one for each place:\n%v", len(lists), err)
 	}
 	for _, list := range lists {

@@ -92,7 +92,7 @@ func drawPolicy(t *rapid.T) slowPolicy {
 
 // drawCaller draws somebody who asks.
 func drawCaller(t *rapid.T) slowCaller {
-	c := slowCaller{kind: rapid.SampledFrom([]string{"", "access key", "person", "API key", "issued"}).Draw(t, "caller")}
+	c := slowCaller{kind: rapid.SampledFrom([]string{"", "access key", "person", "API key", "issued", "app"}).Draw(t, "caller")}
 	switch c.kind {
 	case "access key":
 		c.id = rapid.SampledFrom([]string{"K1", "K2", "K3", "K4"}).Draw(t, "key")
@@ -103,6 +103,8 @@ func drawCaller(t *rapid.T) slowCaller {
 	case "API key", "issued":
 		c.role = rapid.SampledFrom([]string{"", "r", "q", "viewer", "developer", "account_admin", "gone"}).Draw(t, "role")
 		c.scopes = drawScopes(t, "own", "s0", "e0", "e1", "e2", "webhooks:read", "keys:write", "gone:read")
+	case "app":
+		c.scopes = drawScopes(t, "own", "s0", "e0", "e1", "e2", "webhooks:read", "keys:write", "gone:read", "openid")
 	}
 	return c
 }
@@ -123,6 +125,9 @@ func (c slowCaller) principal(p *Policy) *identity.Principal {
 	case "issued":
 		who.Method, who.Subject = identity.MethodToken, "i|1"
 		p.GrantIssued(who, &p.Issuers()[0], c.scopes)
+	case "app":
+		who.Method, who.Subject, who.OAuthClientID = identity.MethodToken, "ann", "client_1"
+		who.Scopes = p.GrantToken(c.scopes)
 	default:
 		return nil
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"wavegate/server/identity"
 	"wavegate/server/limit"
 )
@@ -91,6 +93,11 @@ func TestTheTourSaysWhatKeysMayDo(t *testing.T) {
 		if got := p.Decide(key, p.AskFor("h", "POST", "/api/streams", false)).Allow; got != want {
 			t.Errorf("%s may write: %v", role, got)
 		}
+	}
+	oauth := defaultOAuth()
+	oauth.Resources, oauth.Registration.Scopes = []string{"https://api.example.com/v1"}, []string{"streams:read"}
+	if diff := cmp.Diff(oauth, p.OAuth()); diff != "" {
+		t.Errorf("oauth (-want +got):\n%s", diff)
 	}
 	token := &identity.Principal{Method: identity.MethodToken, Subject: "clerk|user_1"}
 	p.GrantIssued(token, &p.Issuers()[0], []string{"metrics:push", "*"})

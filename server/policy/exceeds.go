@@ -19,11 +19,13 @@ import (
 //
 // No number of the tier may be above the maker's. A key that is asked for without
 // tier, and without a role that brings one, gets the default; people and access
-// keys may have that whatever their own tier, which counts their keys too.
+// keys may have that whatever their own tier, which counts their keys too. What an
+// OAuth client makes is bounded by the client's tier as well, which does not count
+// it.
 func (p *Policy) Exceeds(maker *identity.Principal, role string, scopes []string, tier string) []string {
 	var beyond []string
 	for _, s := range scopes {
-		if !p.mayGive(maker, s) {
+		if !p.MayGive(maker, s) {
 			beyond = append(beyond, "scope "+s)
 		}
 	}
@@ -36,8 +38,8 @@ func (p *Policy) Exceeds(maker *identity.Principal, role string, scopes []string
 	return beyond
 }
 
-// mayGive reports whether a scope is within what the maker holds.
-func (p *Policy) mayGive(maker *identity.Principal, scope string) bool {
+// MayGive reports whether a scope is within what the maker holds.
+func (p *Policy) MayGive(maker *identity.Principal, scope string) bool {
 	if maker == nil || maker.Method == identity.MethodNone {
 		return false
 	}
@@ -56,7 +58,7 @@ func (p *Policy) mayGiveRole(maker *identity.Principal, name string) bool {
 		return false
 	}
 	for _, s := range p.RoleScopes(name) {
-		if !p.mayGive(maker, s) {
+		if !p.MayGive(maker, s) {
 			return false
 		}
 	}
@@ -73,7 +75,10 @@ func (p *Policy) mayGiveTier(maker *identity.Principal, role, tier string) (name
 	got := p.KeyTier(tier, role)
 	r := p.role(role)
 	asked := tier != "" || r != nil && r.tier != ""
-	if !asked && maker.Method != identity.MethodAPIKey {
+	switch {
+	case isOAuth(maker) && !isWithin(got, p.ClientTier(maker.Tier)):
+		return got.Name, false
+	case !asked && maker.Method != identity.MethodAPIKey:
 		return got.Name, true
 	}
 	return got.Name, isWithin(got, p.makerTier(maker))

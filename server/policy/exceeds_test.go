@@ -40,6 +40,12 @@ func TestOwnerRoleTierCannotExceedTheMaker(t *testing.T) {
 	}
 	accessKey := who(identity.MethodAccessKey, "", "*")
 	issued := &identity.Principal{Method: identity.MethodToken, Subject: "i|1", Roles: []string{"developer"}}
+	app := func(tier, scopes string) *identity.Principal { // an access token for it
+		token := who(identity.MethodToken, "", scopes)
+		token.OAuthClientID, token.KeyID, token.Tier = "app", "", tier
+		return token
+	}
+	slowApps := mustParse(t, `{defaults: {tier: pro, client_tier: free}}`)
 	trial := key("", "", "a")
 	trial.Environment = "trial"
 	for _, c := range []struct {
@@ -95,6 +101,18 @@ func TestOwnerRoleTierCannotExceedTheMaker(t *testing.T) {
 		{"or everything", free, key("", "", "*"), "ops", "x *", "", ""},
 		{"and so do tokens of others", free, issued, "ops", "*", "", "scope *, role ops"},
 		{"where a route wants everything, people do not hold it by themselves", strict, person("", ""), "", "*", "", "scope *"},
+		{"an app's token gives what it holds", p, app("", "a keys:write"), "", "a keys:write", "", ""},
+		{"and no more", p, app("", "a keys:write"), "viewer", "b keys:read", "", "scope b, scope keys:read, role viewer"},
+		{"a scope of the catalogue that is a permission", p, app("", "webhooks:read"), "", "webhooks:read webhooks:write", "", "scope webhooks:write"},
+		{"where the policy declares no scopes too", free, app("", "x"), "developer", "x y keys:read *", "", "scope y, scope keys:read, scope *, role developer"},
+		{"with everything it gives everything", p, app("", "*"), "account_admin", "* a keys:read", "", ""},
+		{"a tier of the client and the person", p, app("", "a"), "", "", "pro", ""},
+		{"one beyond the person's", p, app("", "a"), "", "", "business", "tier business"},
+		{"one beyond the client's", p, app("free", "a"), "", "", "pro", "tier pro"},
+		{"the default beyond the client's", p, app("free", "*"), "", "", "", "tier pro"},
+		{"and beyond that of all clients", slowApps, app("", "*"), "", "", "", "tier pro"},
+		{"which is within that of this one", slowApps, app("pro", "*"), "", "", "", ""},
+		{"a client whose tier is gone is held to the narrowest", p, app("gone", "a"), "", "", "pro", "tier pro"},
 		{"no policy at all", &Policy{}, person("", ""), "developer", "*", "enterprise", ""},
 	} {
 		if got := strings.Join(c.p.Exceeds(c.maker, c.role, strings.Fields(c.scopes), c.tier), ", "); got != c.want {

@@ -136,7 +136,7 @@ func (p *Policy) explainLimits(who *identity.Principal, route *Route) []string {
 		say("of the "+callerKind(who), tierText(p.UserTier(who)))
 	}
 	if who.OAuthClientID != "" {
-		say("of the client", tierText(p.ClientTier()))
+		say("of the client", tierText(p.ClientTier(who.Tier)))
 	}
 	return lines
 }

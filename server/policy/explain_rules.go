@@ -81,6 +81,9 @@ func tellRequire(who *identity.Principal, need Require) []told {
 
 // tellScopes tells which endpoints cover the request, and what follows.
 func (p *Policy) tellScopes(who *identity.Principal, route *Route, ask Ask) []told {
+	if isOAuth(who) && len(who.Scopes) == 0 {
+		return []told{{text: "scopes: an app's token without any opens nothing"}}
+	}
 	if len(p.scopes) == 0 {
 		return []told{{text: "scopes: the policy declares none", ok: true}}
 	}

@@ -34,8 +34,10 @@ func TestExplain(t *testing.T) {
 		p.GrantKey(who, role, scopes)
 		return who
 	}
-	issued := &identity.Principal{Method: identity.MethodToken, Subject: "clerk|user_1", OAuthClientID: "app"}
+	issued := &identity.Principal{Method: identity.MethodToken, Subject: "clerk|user_1"}
 	p.GrantIssued(issued, &p.Issuers()[0], []string{"streams:read", "*", "openid"})
+	ofApp := &identity.Principal{Method: identity.MethodToken, Subject: "google|7", OAuthClientID: "client_1", Tier: "pro", Scopes: p.GrantToken([]string{"openid", "streams:read"})}
+	signIn := &identity.Principal{Method: identity.MethodToken, Subject: "google|7", OAuthClientID: "client_1"}
 	token := *person("google|7", "")
 	token.Method = identity.MethodToken
 
@@ -61,6 +63,8 @@ func TestExplain(t *testing.T) {
 		{person("google|7", ""), "GET any.host/v1//nothing"},
 		{&token, "WS any.host/v1/streams"},
 		{issued, "GET any.host/v1/streams"},
+		{ofApp, "GET any.host/v1/streams"},
+		{signIn, "GET any.host/v1/streams"},
 	} {
 		method, rest, _ := strings.Cut(c.ask, " ")
 		host, path, _ := strings.Cut(rest, "/")

@@ -85,12 +85,17 @@ func rolePermissions(name string) (may []Permission, builtin bool) {
 // roles say together; those who have none of the four do as the default role, or
 // as a developer where that is no built-in one. API keys and tokens of others may
 // do what their role says, and everything if they hold "*"; a trial key nothing.
-// Whoever holds the permission by its name as a scope may do it as well.
+// Whoever holds the permission by its name as a scope may do it as well. An OAuth
+// access token has nothing but its scopes, whoever it speaks for.
 func (p *Policy) May(who *identity.Principal, what Permission) bool {
 	switch {
 	case who == nil || who.Method == identity.MethodNone || isTrial(who):
 		return false
-	case slices.Contains(who.Scopes, string(what)) || rolesMay(who.Roles, what):
+	case slices.Contains(who.Scopes, string(what)):
+		return true
+	case isOAuth(who):
+		return who.HasScope(identity.ScopeAll)
+	case rolesMay(who.Roles, what):
 		return true
 	case isIssued(who):
 		return who.HasScope(identity.ScopeAll)
@@ -127,9 +132,15 @@ func isIssued(who *identity.Principal) bool {
 	case identity.MethodAPIKey:
 		return true
 	case identity.MethodToken:
-		return who.SessionID == "" && who.KeyID == "" || who.OAuthClientID != ""
+		return who.SessionID == "" && who.KeyID == "" || isOAuth(who)
 	}
 	return false
+}
+
+// isOAuth reports whether who is an access token of this server: a client's own, or
+// one that a person allowed it.
+func isOAuth(who *identity.Principal) bool {
+	return who.Method == identity.MethodToken && who.OAuthClientID != ""
 }
 
 // isOfKey reports whether who is an access key or its session token.

@@ -38,6 +38,11 @@ func TestMay(t *testing.T) {
 	trial.Environment = "trial"
 	ofSession, ofKey, oauth := who(identity.MethodToken, "", ""), who(identity.MethodToken, "", "*"), who(identity.MethodToken, "", "usage:read")
 	ofSession.SessionID, ofKey.KeyID, oauth.SessionID, oauth.OAuthClientID = "ses_1", "K", "ses_1", "app"
+	app := func(roles, scopes string) *identity.Principal {
+		token := who(identity.MethodToken, roles, scopes)
+		token.OAuthClientID, token.Owner = "app", "sub:s"
+		return token
+	}
 	for _, c := range []struct {
 		name string
 		p    *Policy
@@ -64,6 +69,11 @@ func TestMay(t *testing.T) {
 		{"tokens of sessions too", plain, ofSession, developerMay},
 		{"tokens of access keys too", plain, ofKey, developerMay},
 		{"an OAuth client's token holds what it was issued with", plain, oauth, "usage:read"},
+		{"and nothing by itself", plain, app("", "streams:read"), ""},
+		{"nor by the default role", asViewer, app("", "openid"), ""},
+		{"nor by any role", plain, app("developer account_admin", "audit:read"), "audit:read"},
+		{"a part of a permission is none", plain, app("", "keys keys:* KEYS:READ"), ""},
+		{"everything is everything for it too", plain, app("", "*"), allMay},
 		{"an API key has nothing by itself", plain, key("", "streams:read"), ""},
 		{"nor by the default role", asViewer, key("", ""), ""},
 		{"it has what its role may", plain, key("viewer", ""), viewerMay},

@@ -29,25 +29,27 @@ const maxFileSize = 1 << 20
 // number of goroutines may use it. The zero value has no routes and no scopes:
 // every valid credential passes.
 type Policy struct {
-	routes    []*Route
-	table     routeTable
-	scopes    []Scope
-	endpoints endpointTable
-	listed    []listedEndpoint // the same as written, for Explain
-	roles     []role
-	keys      map[string]keyRule
-	required  map[string]bool // roles that a route requires
-	allAsked  bool            // a route requires the scope "*"
-	tiers     []limit.Tier    // of the file
-	defaults  Defaults        // as written: "" where a name is left out
-	trial     Trial
-	issuers   []Issuer
-	providers []Provider
-	branding  Branding
-	webhooks  Webhooks
-	retention Retention
-	mayAll    bool     // no key has a register rule, so every key may register
-	needAll   []string // {"*"}, kept so that Decide allocates nothing
+	routes        []*Route
+	table         routeTable
+	scopes        []Scope
+	endpoints     endpointTable
+	listed        []listedEndpoint // the same as written, for Explain
+	roles         []role
+	keys          map[string]keyRule
+	required      map[string]bool // roles that a route requires
+	allAsked      bool            // a route requires the scope "*"
+	tiers         []limit.Tier    // of the file
+	defaults      Defaults        // as written: "" where a name is left out
+	trial         Trial
+	issuers       []Issuer
+	providers     []Provider
+	branding      Branding
+	webhooks      Webhooks
+	retention     Retention
+	oauth         *OAuth // nil where the file does not speak of it
+	sessionTokens SessionTokens
+	mayAll        bool     // no key has a register rule, so every key may register
+	needAll       []string // {"*"}, kept so that Decide allocates nothing
 }
 
 // Load reads and compiles the policy file together with the routes from flags.
@@ -117,7 +119,7 @@ func (p *Policy) Branding() Branding { return p.branding }
 
 // Files returns the files that the policy names, each once, so that their change
 // can be followed: certificates and keys of upstreams, secrets of providers, the
-// logo. Paths are as written, relative to where the server was started.
+// logo, the secret of session tokens. Paths are as written, relative to where the server was started.
 func (p *Policy) Files() []string {
 	var files []string
 	add := func(names ...string) {
@@ -133,7 +135,7 @@ func (p *Policy) Files() []string {
 	for i := range p.providers {
 		add(p.providers[i].ClientSecretFile)
 	}
-	add(p.branding.Logo)
+	add(p.branding.Logo, p.sessionTokens.SecretFile)
 	return files
 }
 

@@ -12,11 +12,11 @@ func (c *compiler) readScopes(n *yaml.Node) {
 		if !c.checkName("scope", p.key) {
 			continue
 		}
-		switch p.name {
-		case identity.ScopeAll:
+		switch {
+		case p.name == identity.ScopeAll:
 			c.fail(p.key, `scope "*" covers every scope and is not declared`)
 			continue
-		case "openid", "profile", "email", "offline_access":
+		case isOpenID(p.name):
 			c.fail(p.key, "scope %q has its meaning from OpenID Connect: choose another name", p.name)
 			continue
 		}
@@ -46,4 +46,13 @@ func (c *compiler) readScope(p pair) {
 		c.endpoints = append(c.endpoints, endpointUse{e, w, p.name})
 	}
 	c.policy.scopes = append(c.policy.scopes, scope)
+}
+
+// isOpenID reports whether a scope has its meaning from OpenID Connect.
+func isOpenID(scope string) bool {
+	switch scope {
+	case "openid", "profile", "email", "offline_access":
+		return true
+	}
+	return false
 }

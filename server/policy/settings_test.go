@@ -34,6 +34,12 @@ func TestEverySetting(t *testing.T) {
 		}},
 		{"webhooks", p.Webhooks(), Webhooks{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, AllowHTTP: true}},
 		{"retention", p.Retention(), Retention{UsageMinutes: 48 * time.Hour, UsageHours: 7 * day, UsageDays: 365 * day, Audit: 3650 * day, Deliveries: day}},
+		{"oauth", p.OAuth(), OAuth{
+			AccessLifetime: time.Hour, RefreshLifetime: 60 * day, GrantLifetime: 730 * day, KeyLifetime: 90 * day,
+			Resources:    []string{"https://api.example.com/v1", "http://127.0.0.1:3000"},
+			Registration: Registration{Enabled: true, Scopes: []string{"streams:read"}, PerIPHour: 2, Most: 50},
+		}},
+		{"session tokens", p.SessionTokens(), SessionTokens{SecretFile: "/run/secrets/session", Lifetime: day, Origin: file + ":70"}},
 	} {
 		if diff := cmp.Diff(c.want, c.got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)

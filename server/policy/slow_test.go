@@ -42,12 +42,12 @@ type slowHolding struct{ scopes, roles []string }
 
 // slowCaller is somebody who asks, as the credential shows them.
 type slowCaller struct {
-	kind   string // "", "access key", "person", "API key", "issued"
+	kind   string // "", "access key", "person", "API key", "issued", "app"
 	id     string // of the access key or the person
 	email  string
 	groups []string
 	role   string   // of the API key's record
-	scopes []string // of the API key's record, or that the issuer's token claims
+	scopes []string // of the API key's record, that the issuer's token claims, or of the app's access token
 }
 
 // list writes words as a YAML list.
@@ -156,6 +156,12 @@ func (s slowPolicy) holds(c slowCaller) slowHolding {
 				h.scopes = append(h.scopes, scope)
 			}
 		}
+	case "app":
+		for _, scope := range c.scopes {
+			if s.exists(scope) && scope != "openid" {
+				h.scopes = append(h.scopes, scope)
+			}
+		}
 	case "issued":
 		add(s.issuer)
 		for _, scope := range c.scopes {
@@ -209,6 +215,9 @@ func (s slowPolicy) decide(c slowCaller, method, path string, ws bool) bool {
 	}
 	if ws {
 		method = "WS"
+	}
+	if c.kind == "app" && len(h.scopes) == 0 {
+		return false
 	}
 	return s.noCatalog || has("*") || s.covers(method, path, has, c.kind == "person" || r.unlisted)
 }

@@ -91,8 +91,18 @@ func (p *Policy) roleTier(pr *identity.Principal) (limit.Tier, bool) {
 	return limit.Tier{}, false
 }
 
-// ClientTier returns the tier of each OAuth client.
-func (p *Policy) ClientTier() limit.Tier { return p.tier(p.defaults.ClientTier) }
+// ClientTier returns the tier of an OAuth client whose record names one, "" for the
+// default. One whose tier was taken out of the file is held to the narrowest that is
+// built in, as an API key is.
+func (p *Policy) ClientTier(name string) limit.Tier {
+	if name == "" {
+		return p.tier(p.defaults.ClientTier)
+	}
+	if t, ok := p.Tier(name); ok {
+		return t
+	}
+	return p.tier("free")
+}
 
 // AnonymousTier returns the tier of each address that uses a public route
 // without a credential: the route's own, else the default. The route may be nil.

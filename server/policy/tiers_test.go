@@ -86,7 +86,9 @@ defaults: {tier: free, user_tier: pro, client_tier: business, anonymous_tier: en
 		{"somebody with one", user("bob"), "business"},
 		{"somebody with two: the file's first", user("eve", "both"), "business"},
 		{"nobody", p.UserTier(nil).Name, "pro"},
-		{"a client", p.ClientTier().Name, "business"},
+		{"a client", p.ClientTier("").Name, "business"},
+		{"a client that names one", p.ClientTier("pro").Name, "pro"},
+		{"a client whose tier is gone", p.ClientTier("gone").Name, "free"},
 		{"an address", anonymous("/x"), "enterprise"},
 		{"an address on a route that says so", anonymous("/slow/x"), "free"},
 		{"an address without route", p.AnonymousTier(nil).Name, "enterprise"},
@@ -96,7 +98,7 @@ defaults: {tier: free, user_tier: pro, client_tier: business, anonymous_tier: en
 		}
 	}
 	var zero Policy
-	if zero.UserTier(nil).Name != "unlimited" || zero.ClientTier().Name != "unlimited" || zero.AnonymousTier(nil).Name != "unlimited" || zero.KeyTier("", "").Name != "unlimited" {
+	if zero.UserTier(nil).Name != "unlimited" || zero.ClientTier("").Name != "unlimited" || zero.AnonymousTier(nil).Name != "unlimited" || zero.KeyTier("", "").Name != "unlimited" {
 		t.Error("the zero policy bounds somebody")
 	}
 }
