@@ -18,6 +18,8 @@ type AccountPage struct {
 	SignOutURL               string        // a form posts there
 	Password                 *PasswordForm // nil where the password is not ours
 	More                     string        // the next page of sessions
+	Apps                     []ConnectedApp
+	WithdrawURL              string // a form posts client_id there; "" shows no apps at all
 }
 
 // A SessionRow is one browser that is signed in.
@@ -51,6 +53,7 @@ type accountView struct {
 	Title string
 	Name  string // what to call the person
 	Rows  []sessionView
+	Apps  []appView
 }
 
 // A sessionView is a row in the words of the page.
@@ -64,10 +67,11 @@ type sessionView struct {
 
 func (p *Pages) accountView(v AccountPage) accountView {
 	v.EndURL, v.EndOthersURL, v.SignOutURL, v.More = local(v.EndURL), local(v.EndOthersURL), local(v.SignOutURL), local(v.More)
+	v.WithdrawURL = local(v.WithdrawURL)
 	if v.Password != nil && !localTarget(v.Password.Action) {
 		v.Password = nil
 	}
-	view := accountView{AccountPage: v, Site: p.site, Title: "Your account", Name: cmp.Or(v.Username, v.Email, v.Subject)}
+	view := accountView{AccountPage: v, Site: p.site, Title: "Your account", Name: cmp.Or(v.Username, v.Email, v.Subject), Apps: appViews(v.Apps)}
 	for _, row := range v.Sessions {
 		view.Rows = append(view.Rows, sessionView{
 			SessionRow: row, Name: browserName(row.Browser), Agent: shorten(row.Browser, 200), Since: momentOf(row.Created), Last: momentOf(row.Seen),

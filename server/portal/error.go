@@ -92,7 +92,7 @@ var signInWordings = map[int]errorWords{
 		title:   "Sign in to go on",
 		message: "This page is only for people who are signed in, and for programs with an access key.",
 		advice: []string{
-			"Sign in. It brings you back to this page.",
+			"Sign in, then open the page again or do once more what you did.",
 			"No account yet? Ask whoever runs this service.",
 		},
 		stop: stopAtGate, home: startPage, signIn: "Sign in",

@@ -19,13 +19,15 @@ func formServer(t *testing.T, p *Pages) (*httptest.Server, <-chan url.Values) {
 	pages := pageServer(t, p)
 	mux := http.NewServeMux()
 	mux.Handle("/", pages.Config.Handler)
-	mux.HandleFunc("POST /_auth/", func(w http.ResponseWriter, r *http.Request) {
+	take := func(w http.ResponseWriter, r *http.Request) {
 		if err := r.ParseForm(); err != nil {
 			t.Error(err)
 		}
 		posted <- r.PostForm
 		http.Redirect(w, r, "/signed-out", http.StatusSeeOther)
-	})
+	}
+	mux.HandleFunc("POST /_auth/", take)
+	mux.HandleFunc("POST /oauth/", take)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server, posted

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +40,8 @@ type Pages struct {
 	assets assetSet
 
 	error, login, signedOut, logout, noAccess, signInError, account *template.Template
+
+	consent, device, deviceDone, appError, lapsed *template.Template
 }
 
 // New prepares the pages of a server whose own endpoints live under base, a
@@ -60,6 +63,7 @@ func New(base string, b Branding) (*Pages, error) {
 	for page, t := range map[string]**template.Template{
 		"error": &p.error, "login": &p.login, "signed-out": &p.signedOut, "logout": &p.logout,
 		"no-access": &p.noAccess, "sign-in-error": &p.signInError, "account": &p.account,
+		"consent": &p.consent, "device": &p.device, "device-done": &p.deviceDone, "app-error": &p.appError, "lapsed": &p.lapsed,
 	} {
 		if *t, err = p.parse(page + ".html"); err != nil {
 			return nil, err
@@ -109,12 +113,13 @@ func (p *Pages) CSP() string { return p.CSPWithForms() }
 // CSPWithForms is CSP for a page with a form that leads to one of these origins
 // in the end, as signing out at a provider does: browsers hold the redirects
 // that answer a form to form-action as well, every one of a chain. "https:" is
-// every origin on https, for chains that nobody knows in advance. What is no http
-// or https origin is left out.
+// every origin on https, for chains that nobody knows in advance, and a scheme such
+// as "com.example.app:" is an app on the person's device (RFC 8252, section 7.1).
+// Whatever else is left out.
 func (p *Pages) CSPWithForms(origins ...string) string {
 	forms := []string{"'self'"}
 	for _, o := range origins {
-		if o == "https:" || httpOrigin(o) {
+		if o == "https:" || httpOrigin(o) || appScheme(o) {
 			forms = append(forms, o)
 		}
 	}
@@ -130,6 +135,23 @@ func httpOrigin(o string) bool {
 		return false
 	}
 	return o == u.Scheme+"://"+u.Host && !strings.ContainsAny(o, " \t\r\n;,*'\"")
+}
+
+// notApps are the schemes that browsers, and not apps, follow.
+var notApps = []string{
+	"about", "blob", "chrome", "data", "file", "filesystem", "ftp", "http", "https", "javascript", "vbscript", "view-source", "ws", "wss",
+}
+
+// appScheme reports whether o is a scheme in lower case and its colon, and
+// nothing else, that an app may have made its own (RFC 3986, section 3.1).
+func appScheme(o string) bool {
+	scheme, ok := strings.CutSuffix(o, ":")
+	if !ok || scheme == "" || scheme[0] < 'a' || scheme[0] > 'z' || slices.Contains(notApps, scheme) {
+		return false
+	}
+	return !strings.ContainsFunc(scheme, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("+-.", c)
+	})
 }
 
 // cleanBase returns base with a slash at both ends.

@@ -15,7 +15,7 @@ func pageServer(t *testing.T, p *Pages) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.Handle("/_auth/assets/", p.Assets())
-	for name, s := range samples() {
+	for name, s := range allSamples() {
 		mux.HandleFunc("/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Security-Policy", p.CSP())
 			if s.csp != nil {
@@ -98,7 +98,7 @@ func TestLongNamesFitInABrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages := pagesOf(strings.Repeat("W", 200), "/_auth/x")
+	pages := pagesOf(strings.Repeat("W", 10_000), "/_auth/x")
 	mux := http.NewServeMux()
 	mux.Handle("/_auth/assets/", p.Assets())
 	mux.HandleFunc("/{name}", func(w http.ResponseWriter, r *http.Request) {

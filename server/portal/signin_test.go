@@ -36,8 +36,18 @@ func pagesOf(s, u string) map[string]sample {
 				[]string{s},
 				[]SessionRow{row, {Current: true}},
 				u, u, u, &PasswordForm{u, s, s}, u,
+				[]ConnectedApp{{s, s, "https://text.example", []string{s}, time.Unix(1, 0), time.Unix(2, 0)}, {}},
+				u,
 			})
 		}),
+		"consent": consentOf(ConsentPage{
+			s, "https://text.example", s, true, s, u,
+			[]ConsentScope{{s, s, s}, {s, "", "high"}},
+			[]string{s},
+			u, s, true, &ConsentDevice{s, s, time.Unix(1, 0)}, time.Unix(2, 0),
+		}),
+		"consent-host": consentOf(ConsentPage{App: s, Goes: s, Account: s, SwitchURL: u, Action: u, Resources: []string{s, s}}),
+		"device":       deviceOf(DevicePage{u, s, s, s}),
 		"error": page(func(p *Pages, w io.Writer) error {
 			return p.Error(w, ErrorPage{401, s, s, s, u, u})
 		}),
@@ -87,9 +97,9 @@ func TestSignInPagesKeepTheirTargets(t *testing.T) {
 // The policy forbids everything inline, and every asset is one that is served.
 func TestSignInPagesHaveNothingInline(t *testing.T) {
 	p := newPages(t, "/")
-	for name, s := range samples() {
+	for name, s := range allSamples() {
 		page := s.html(t, p)
-		for _, pattern := range []string{`\sstyle=`, `<style`, `\son[a-z]+=`, `<script>`, `<script[^>]*>[^<]`, `javascript:`, `https?://`} {
+		for _, pattern := range []string{`\sstyle=`, `<style`, `\son[a-z]+=`, `<script>`, `<script[^>]*>[^<]`, `javascript:`, `=["']?https?://`} {
 			if found := regexp.MustCompile(pattern).FindString(page); found != "" {
 				t.Errorf("%s contains %q", name, found)
 			}
@@ -220,11 +230,13 @@ func TestErrorPageLeadsToSignIn(t *testing.T) {
 
 func TestPolicyOfFormsTakesOriginsAlone(t *testing.T) {
 	p := newPages(t, "/")
-	good := []string{"https:", "https://id.example.com", "http://127.0.0.1:8080", "https://[2001:db8::1]:8443"}
-	has(t, p.CSPWithForms(good...), "; form-action 'self' https: https://id.example.com http://127.0.0.1:8080 https://[2001:db8::1]:8443; ")
+	good := []string{"https:", "https://id.example.com", "http://127.0.0.1:8080", "https://[2001:db8::1]:8443", "com.example.app:", "my-app+2:"}
+	has(t, p.CSPWithForms(good...), "; form-action 'self' https: https://id.example.com http://127.0.0.1:8080 https://[2001:db8::1]:8443 com.example.app: my-app+2:; ")
 	for _, bad := range []string{
 		"", "http:", "https: *", "https:;", "https://", "*", "https://*", "https://*.example.com", "https://a.example; script-src *", "https://a.example/path",
 		"https://user@a.example", "javascript:x", "data:", "https://a.example b.example", "'unsafe-inline'", "https://a.example,b", "HTTPS://A/", "//a.example",
+		"javascript:", "blob:", "filesystem:", "file:", "about:", "view-source:", "ws:", "JavaScript:", "Com.example.app:", "com.example.app", "com.example.app:/", "com.example.app://x",
+		":", ".app:", "9app:", "-app:", "com.example.app: *", "com.example.app:;", "com.example;app:", "com_example:", "com.exämple:", "com.example.app::", "com.example.app:\n", "*:",
 	} {
 		if got := p.CSPWithForms(bad); got != p.CSP() {
 			t.Errorf("%q changed the policy to %s", bad, got)

@@ -1,8 +1,10 @@
 package portal
 
 import (
+	"cmp"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // shorten returns s with at most n characters, and a sign where some are left
@@ -15,6 +17,57 @@ func shorten(s string, n int) string {
 	return string(runes[:n-1]) + "…"
 }
 
+// shortenLeft is shorten for what counts from its end, as names of hosts do.
+func shortenLeft(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	return "…" + string(runes[len(runes)-n+1:])
+}
+
+// maxAppName bounds the name of an app in characters.
+const maxAppName = 60
+
+// appName returns the name that somebody gave to an app so that it can stand in
+// a sentence of ours: it cannot turn the direction of what follows, hide parts of
+// itself, be invisible, or paint over its neighbours.
+func appName(s string) string {
+	return shorten(cmp.Or(plain(s), "An app without a name"), maxAppName)
+}
+
+// maxMarks is how many marks may stand on one letter: enough for every living
+// script, and too few to reach the next line.
+const maxMarks = 3
+
+// plain returns s in one line, without what cannot be seen and without controls
+// of direction; joiners stay where they join. A text of nothing else is "".
+func plain(s string) string {
+	marks, seen := 0, false
+	s = strings.Map(func(c rune) rune {
+		switch {
+		case unicode.IsSpace(c), unicode.In(c, unicode.Zl, unicode.Zp):
+			marks = 0
+			return ' '
+		case c == '\u200c', c == '\u200d':
+			return c
+		case unicode.In(c, unicode.C, unicode.Other_Default_Ignorable_Code_Point):
+			return -1
+		case unicode.Is(unicode.M, c):
+			if marks++; marks > maxMarks {
+				return -1
+			}
+			return c
+		}
+		marks, seen = 0, true
+		return c
+	}, s)
+	if !seen {
+		return ""
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
+
 // A moment is a time as pages show it. Without scripts it is in UTC; with them
 // the browser puts it into the reader's own words.
 type moment struct{ time.Time }
@@ -24,6 +77,12 @@ func (m moment) Machine() string { return m.UTC().Format(time.RFC3339) }
 
 // Human is for people.
 func (m moment) Human() string { return m.UTC().Format("2 Jan 2006, 15:04 UTC") }
+
+// Day is for the datetime attribute where the day is enough.
+func (m moment) Day() string { return m.UTC().Format(time.DateOnly) }
+
+// HumanDay is the day for people.
+func (m moment) HumanDay() string { return m.UTC().Format("2 January 2006") }
 
 // browsers and systems are what tells a User-Agent's browser and system, the
 // more special first: most browsers claim to be others too.

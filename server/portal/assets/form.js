@@ -1,6 +1,6 @@
 // Small comforts for the pages with forms; all of them work without it. Buttons
-// with data-shows show and hide the password that they name, and times, which
-// are written in UTC, become the reader's own.
+// with data-shows show and hide the password that they name, and times
+// with an hour, which are written in UTC, become the reader's own.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-shows]")) {
@@ -18,7 +18,7 @@ for (const button of document.querySelectorAll("button[data-shows]")) {
   button.hidden = false;
 }
 
-for (const time of document.querySelectorAll("time[datetime]")) {
+for (const time of document.querySelectorAll("time[datetime*=T]")) {
   const date = new Date(time.dateTime);
   if (isNaN(date)) continue;
   time.title = time.textContent;
