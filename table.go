@@ -130,8 +130,8 @@ func listenOptions() table {
 		},
 		{
 			name: "public-url", kind: single, arg: "URL", group: listening, aka: "external-url root-url",
-			usage: "address that browsers and clients use, for links",
-			more:  "Without it the address of each request is taken.",
+			usage: "address that browsers use, for links; issuer of tokens",
+			more:  "Without it links take the address of each request, and the issuer is that of --listen, if its port is known.",
 			set:   toURL(func(s *settings) *string { return &s.server.PublicURL }),
 		},
 		{

@@ -51,6 +51,12 @@ func (s *Server) showAccount(ex *exchange, r *http.Request, status int, form por
 		Provider: s.providerLabel(rec.Provider), SignOutURL: s.cfg.BaseURL + logoutPath[1:],
 		EndURL: s.cfg.BaseURL + "_auth/account/end", EndOthersURL: s.cfg.BaseURL + "_auth/account/end-others",
 	}
+	if view.Apps, err = s.connectedApps(ex, rec.UserID); err != nil {
+		return err
+	}
+	if s.oauth != nil {
+		view.WithdrawURL = s.ownPathOf(withdrawPath)
+	}
 	if len(list) > accountPageSize {
 		list = list[:accountPageSize]
 		view.More = s.withNext(accountPath, "", "after", list[len(list)-1].ID)
@@ -93,6 +99,13 @@ func (s *Server) ownForm(ex *exchange, r *http.Request) (url.Values, *session.Re
 	return form, sess.Record(), nil
 }
 
+// behind is whoever a session stands for, in what is written down.
+func (s *Server) behind(rec *session.Record) *identity.Principal {
+	return &identity.Principal{
+		Method: identity.MethodSession, Owner: "sub:" + s.signIn.providers.Load().subject(rec.Provider, rec.Subject),
+	}
+}
+
 // endOwn ends one of the sessions of the person who asks, or all others.
 func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 	return func(ex *exchange, r *http.Request) error {
@@ -107,9 +120,8 @@ func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 		case f.ID == "":
 			return fault.New(http.StatusBadRequest, "invalid_request", "The form does not say which session to end.")
 		}
-		owner := "sub:" + s.signIn.providers.Load().subject(rec.Provider, rec.Subject)
-		who := &identity.Principal{Method: identity.MethodSession, Owner: owner}
-		d := deed{action: "session.end", target: f.ID, owner: owner}
+		who := s.behind(rec)
+		d := deed{action: "session.end", target: f.ID, owner: who.Owner}
 		if _, err := s.signIn.sessions.End(s.withDeed(ex, who, d), f); err != nil {
 			return storeError(err)
 		}
@@ -140,9 +152,8 @@ func (s *Server) changePassword(ex *exchange, r *http.Request) error {
 		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem})
 	}
 	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
-	owner := "sub:" + s.signIn.providers.Load().subject(session.Local, rec.Subject)
-	who := &identity.Principal{Method: identity.MethodSession, Owner: owner}
-	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: owner}); err != nil {
+	who := s.behind(rec)
+	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: who.Owner}); err != nil {
 		return err
 	}
 	if _, err := s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {

@@ -183,7 +183,7 @@ func (s *Server) keyAccounts(p *identity.Principal, rec *apikey.Record, st *stat
 		OpsTotal: rec.OpsLimit, OpsPerDay: rec.Budget.PerDay, OpsPerMonth: rec.Budget.PerMonth,
 	}}
 	if strings.HasPrefix(rec.Owner, "sub:") {
-		accounts = append(accounts, &limit.Account{Name: "user:" + p.Subject, Tier: st.policy.UserTier(&identity.Principal{})})
+		accounts = append(accounts, s.personAccount(p.Subject, rec.UserID, st))
 	}
 	return bounded(accounts)
 }

@@ -10,6 +10,7 @@ import (
 
 	"wavegate/keychain"
 	"wavegate/keychain/apikey"
+	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/gateway"
 	"wavegate/server/identity"
@@ -22,7 +23,10 @@ import (
 // the policy that gave it its scopes.
 type state struct {
 	policy     *policy.Policy
-	principals sync.Map // *keychain.Key → *identity.Principal; as many as there are keys
+	oauth      *authz.Rules  // what the policy says to the authorization server
+	oauthOff   bool          // the policy wants no authorization server
+	shared     *token.Shared // session tokens under a secret of the policy; nil for none
+	principals sync.Map      // *keychain.Key → *identity.Principal; as many as there are keys
 }
 
 const basicChallenge = `Basic realm="wavegate"`
@@ -80,17 +84,23 @@ func (s *Server) authenticateBearer(ex *exchange, c credential, st *state) (*ide
 		return s.authenticateKey(ex, c, st)
 	}
 	who, err := s.authenticateToken(ex, c.secret, st)
-	if err != nil && fault.From(err).Code == errWrongToken.Code {
+	if isGuess(err) {
 		s.countWrong(ex, "token", "", false)
 	}
 	return who, err
 }
 
-// authenticateToken returns who a JWT stands for: one of this server's own, or of
-// an issuer that the policy trusts.
+// authenticateToken returns who a JWT stands for: one of this server's own (an
+// access token, or a session token), or of an issuer that the policy trusts.
 func (s *Server) authenticateToken(ex *exchange, raw string, st *state) (*identity.Principal, error) {
 	if issuer := s.issuers.Load().of(raw); issuer != nil {
 		return s.byIssuer(ex, issuer, raw, st)
+	}
+	if st.shared != nil && token.IsShared(raw) {
+		return s.byShared(ex, raw, st)
+	}
+	if who, err := s.byAccessToken(ex, raw, st); who != nil || err != nil {
+		return who, err
 	}
 	if s.signIn == nil || s.signIn.sessions == nil {
 		return nil, errWrongToken

@@ -15,8 +15,8 @@ import (
 	"wavegate/server/store"
 )
 
-// An admission is a request with an API key that is decided about again and again,
-// from the header on.
+// An admission is a request with an API key or an access token that is decided about
+// again and again, from the header on.
 type admission struct {
 	*Server
 	ex  *exchange
@@ -50,15 +50,25 @@ tiers: {wide: {requests_per_minute: 1000000, burst_per_second: 100000, concurren
 		Environment: apikey.Live, Scopes: []string{"streams:read"}, Tier: tier, Owner: "key:id", CreatedAt: time.Now(), Version: 1,
 	}, store.Idempotency{}, store.Journal{})
 	must(err)
-	const path = "/v1/streams/str_1"
-	r, err := http.NewRequest(http.MethodGet, "http://app.example.com"+path, http.NoBody)
-	must(err)
-	r.Header.Set("Authorization", "Bearer "+key)
+	return admissionFor(tb, s, "Bearer "+key)
+}
+
+// admissionFor makes a request with a credential.
+func admissionFor(tb testing.TB, s *Server, authorization string) *admission {
+	tb.Helper()
+	const host, path = "app.example.com", "/v1/streams/str_1"
+	r, err := http.NewRequest(http.MethodGet, "http://"+host+path, http.NoBody)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r.Header.Set("Authorization", authorization)
 	st := s.state.Load()
-	rt, err := s.gateway.Match(st.policy, "app.example.com", path)
-	must(err)
+	rt, err := s.gateway.Match(st.policy, host, path)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	ex := &exchange{server: s, start: time.Now(), ctx: tb.Context()}
-	ex.ClientIP = netip.MustParseAddr("192.0.2.1")
+	ex.ClientIP, ex.Host, ex.Path = netip.MustParseAddr("192.0.2.1"), host, path
 	return &admission{s, ex, r, st, policy.Ask{Route: rt, Method: r.Method, Path: path}}
 }
 
@@ -71,8 +81,13 @@ func (a *admission) run(tb testing.TB) {
 	if a.ex.accounts != nil {
 		a.limits.Release(a.ex.start, a.ex.accounts)
 	}
-	a.ex.key.Release()
-	a.ex.accounts, a.ex.key, a.ex.Principal = nil, nil, nil
+	if a.ex.key != nil {
+		a.ex.key.Release()
+	}
+	if a.ex.token != nil {
+		a.ex.token.Release()
+	}
+	a.ex.accounts, a.ex.key, a.ex.token, a.ex.Principal = nil, nil, nil, nil
 }
 
 func TestDecisionsAboutAPIKeysAllocateNothing(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"wavegate/server/identity"
 	"wavegate/server/policy"
 	"wavegate/server/session"
+	"wavegate/server/token"
 )
 
 var (
@@ -246,6 +247,13 @@ func (s *Server) isOwn(c credential) bool {
 	}
 	if parts, ok := apikey.Parse(c.secret); ok {
 		return parts.Brand == s.cfg.KeyBrand
+	}
+	if s.oauth != nil && s.oauth.Claims(c.secret) {
+		return true
+	}
+	if shared := s.state.Load().shared; shared != nil && token.IsShared(c.secret) {
+		_, err := shared.Verify(c.secret)
+		return err == nil
 	}
 	if s.signIn == nil {
 		return false

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"wavegate/keychain/apikey"
+	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/limit"
@@ -32,14 +33,15 @@ type exchange struct {
 	wanted     string // address that the browser asked another proxy for; "" is the request's own
 	statusOnly bool   // answer errors without a body (nginx auth_request)
 
-	key       *apikey.Key      // that the request came with, held; nil for none
-	letGo     func()           // ends what watches over the end of a token; nil for none
-	accounts  []*limit.Account // who pays for it, since they were charged; nil for nobody
-	verdict   limit.Verdict    // what they have left
-	owed      atomic.Int64     // bytes that flowed and are not counted yet
-	bytesIn   atomic.Int64     // of the request's body, or of the socket
-	socketOut atomic.Int64     // bytes that the socket sent
-	args      [2]string        // what the path says for the {…} of its line of the route table
+	key       *apikey.Key        // that the request came with, held; nil for none
+	token     *authz.AccessToken // the same of an access token
+	letGo     func()             // ends what watches over the end of a token; nil for none
+	accounts  []*limit.Account   // who pays for it, since they were charged; nil for nobody
+	verdict   limit.Verdict      // what they have left
+	owed      atomic.Int64       // bytes that flowed and are not counted yet
+	bytesIn   atomic.Int64       // of the request's body, or of the socket
+	socketOut atomic.Int64       // bytes that the socket sent
+	args      [2]string          // what the path says for the {…} of its line of the route table
 	start     time.Time
 	idValue   [1]string // backs the X-Request-Id header
 	label     string    // of the route in metrics; "" is Request.Route
@@ -50,7 +52,8 @@ type exchange struct {
 	trace     string // W3C trace-id of the caller, or empty
 	userAgent string
 	method    string
-	offered   bool // a credential was read
+	offered   bool   // a credential was read
+	client    string // OAuth client that asks, as far as it says; "" for none that there is
 }
 
 // Header implements http.ResponseWriter.

@@ -14,9 +14,9 @@ import (
 // errBoundedMaker refuses a key whose operations are counted: what it makes would
 // be counted by itself, so that it could spend more than it has.
 var errBoundedMaker = fault.New(http.StatusForbidden, "insufficient_scope",
-	"A key that has an operation limit or a budget cannot make or change keys.")
+	"A key that has an operation limit or a budget cannot make or change keys and clients.")
 
-// mayMake reports whether the caller may make keys, or widen them, at all.
+// mayMake reports whether the caller may make keys and clients, or widen them, at all.
 func mayMake(c *apiCaller) error {
 	if c.key != nil && (c.key.OpsLimit > 0 || c.key.Budget != apikey.Budget{} || c.key.Environment == apikey.Trial) {
 		return errBoundedMaker
@@ -87,7 +87,7 @@ func exceeding(beyond []string) error {
 	if slices.ContainsFunc(beyond, func(what string) bool { return strings.HasPrefix(what, "scope ") }) {
 		code = "insufficient_scope"
 	}
-	e := fault.New(http.StatusForbidden, code, "Nobody can give a key more than they hold. This is too much: "+strings.Join(beyond, ", ")+".")
+	e := fault.New(http.StatusForbidden, code, "Nobody can give more than they hold. This is too much: "+strings.Join(beyond, ", ")+".")
 	e.Need = beyond
 	return e
 }

@@ -38,7 +38,7 @@ func checkName(name string, p *problems) string {
 	name = strings.TrimSpace(name)
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
-		p.add("name", "is empty: say what the key is for")
+		p.add("name", "is empty: say what it is for")
 	case n > apikey.MaxName:
 		p.add("name", "has %d characters; %d are the most", n, apikey.MaxName)
 	case strings.ContainsFunc(name, isUnseen):

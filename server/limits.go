@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -95,6 +96,21 @@ func accountsOf(p *identity.Principal, st *state) []*limit.Account {
 	return bounded([]*limit.Account{{Name: name, Tier: st.policy.UserTier(p)}})
 }
 
+// personAccount is what a person pays from for what is done in their name by a key
+// or an app: the account of their sessions, and its tier. Of somebody who never
+// signed in here, and where the store does not say, the tier is the default of users.
+func (s *Server) personAccount(subject, userID string, st *state) *limit.Account {
+	who := &identity.Principal{}
+	if userID != "" && s.signIn != nil && s.signIn.sessions != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if u, err := s.signIn.sessions.User(ctx, userID); err == nil {
+			who = s.userPrincipal(&u, st.policy)
+		}
+	}
+	return &limit.Account{Name: "user:" + subject, Tier: st.policy.UserTier(who)}
+}
+
 // bounded leaves out those who are not limited at all.
 func bounded(accounts []*limit.Account) []*limit.Account {
 	var kept []*limit.Account
@@ -114,6 +130,9 @@ func (ex *exchange) release() {
 	}
 	if ex.key != nil {
 		ex.key.Release()
+	}
+	if ex.token != nil {
+		ex.token.Release()
 	}
 	if ex.letGo != nil {
 		ex.letGo()

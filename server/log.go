@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -59,6 +60,9 @@ func (s *Server) record(ex *exchange, r *http.Request) {
 	if p := ex.Principal; p != nil {
 		attrs = append(attrs, slog.String("principal", p.Subject), slog.String("auth_method", string(p.Method)))
 	}
+	if client := ex.oauthClient(); client != "" {
+		attrs = append(attrs, slog.String("client", client))
+	}
 	if ex.trace != "" {
 		attrs = append(attrs, slog.String("trace_id", ex.trace))
 	}
@@ -78,6 +82,15 @@ func (s *Server) record(ex *exchange, r *http.Request) {
 	s.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
+// oauthClient is the OAuth client that asked, or that somebody's token was given to;
+// "" for none.
+func (ex *exchange) oauthClient() string {
+	if ex.client == "" && ex.Principal != nil {
+		return ex.Principal.OAuthClientID
+	}
+	return ex.client
+}
+
 func (ex *exchange) loggedPath(r *http.Request) string {
 	if ex.Path != "" {
 		return ex.Path
@@ -92,12 +105,25 @@ func addrString(ex *exchange) string {
 	return ex.ClientIP.String()
 }
 
-// clip bounds a text from outside, keeps it valid UTF-8, and hides API keys that
-// somebody put where they do not belong, such as into a path.
+// clip bounds a text from outside, keeps it valid UTF-8, and hides API keys and what
+// the authorization server gives that somebody put where they do not belong, such as
+// into a path.
 func clip(s string) string {
-	s = apikey.Mask(s)
+	s = maskTokens(apikey.Mask(s))
 	if len(s) > maxLogged {
 		s = s[:maxLogged]
 	}
 	return strings.ToValidUTF8(s, "�")
+}
+
+// givenSecret is a code, token or secret of the authorization server: one of the opaque
+// ones, of which the prefix stays, or the beginning of a JWT.
+var givenSecret = regexp.MustCompile(`(wg(?:ac|rt|dc|cs)_|eyJ)[A-Za-z0-9_.-]{8,}`)
+
+// maskTokens hides what givenSecret finds.
+func maskTokens(s string) string {
+	if !strings.Contains(s, "wg") && !strings.Contains(s, "eyJ") {
+		return s // nearly always
+	}
+	return givenSecret.ReplaceAllString(s, "${1}…")
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -26,7 +28,11 @@ const (
 	signedOutPath = "/_auth/signed-out"
 	forgetPath    = "/_auth/signed-out/forget"
 	accountPath   = "/_auth/account"
+	withdrawPath  = "/_auth/account/withdraw"
 )
+
+// hintParam says to the login page what to fill in as the name.
+const hintParam = "login_hint"
 
 // maxForm bounds the body of a form of ours, in bytes.
 const maxForm = 16 << 10
@@ -64,9 +70,12 @@ func (s *Server) login(ex *exchange, r *http.Request) error {
 		redirect(ex, http.StatusFound, next)
 		return nil
 	}
-	view := s.loginPage(next, switching)
+	view := s.loginPage(ex, next, switching)
 	if who != nil {
 		view.SwitchFrom = who.Username
+	}
+	if view.Form != nil {
+		view.Form.Username = clip(q.Get(hintParam))
 	}
 	return s.page(ex, r, http.StatusOK, func(w io.Writer) error { return s.look().Login(w, view) })
 }
@@ -100,10 +109,10 @@ func (s *Server) browserSession(ex *exchange, r *http.Request) (*session.Session
 }
 
 // loginPage is what can be chosen from.
-func (s *Server) loginPage(next string, switching bool) portal.LoginPage {
+func (s *Server) loginPage(ex *exchange, next string, switching bool) portal.LoginPage {
 	view := portal.LoginPage{Next: next}
 	if next != s.cfg.BaseURL {
-		view.Where = next
+		view.Where = s.whereTo(ex.ctx, next)
 	}
 	more := []string(nil)
 	if switching {
@@ -119,6 +128,25 @@ func (s *Server) loginPage(next string, switching bool) portal.LoginPage {
 		view.Form = &portal.LoginForm{Action: s.cfg.BaseURL + loginPath[1:], Next: next}
 	}
 	return view
+}
+
+// whereTo says to people what they go on to: the app that sent them, by its name,
+// their device, or the address.
+func (s *Server) whereTo(ctx context.Context, next string) string {
+	path, query, _ := strings.Cut(next, "?")
+	switch {
+	case s.oauth == nil:
+		return next
+	case path == s.ownPathOf(devicePath):
+		return "your device"
+	case path != s.ownPathOf(authorizePath):
+		return next
+	}
+	params, err := url.ParseQuery(query)
+	if err != nil {
+		return next
+	}
+	return cmp.Or(s.appName(ctx, params.Get("client_id")), next)
 }
 
 // signInLocally takes the login form: name and password of the users file.
@@ -144,7 +172,7 @@ func (s *Server) signInLocally(ex *exchange, r *http.Request) error {
 		return err
 	}
 	ex.fault = e
-	view := s.loginPage(next, false)
+	view := s.loginPage(ex, next, false)
 	if view.Form == nil { // no users are left
 		return err
 	}

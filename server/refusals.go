@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	authz "wavegate/oidc/provider"
 	"wavegate/server/audit"
 	"wavegate/server/store"
 )
@@ -105,7 +106,7 @@ func (s *Server) auditRefusal(ex *exchange) {
 	}
 	switch ex.fault.Code {
 	case "invalid_access_key", "invalid_api_key", "invalid_token", "expired_token", "ip_not_allowed", "locked_out",
-		"insufficient_scope", "insufficient_role", "invalid_password":
+		"insufficient_scope", "insufficient_role", errWrongPassword.Code, authz.InvalidClient, authz.InvalidGrant:
 	default:
 		return
 	}
@@ -119,6 +120,9 @@ func (s *Server) auditRefusal(ex *exchange) {
 	if ex.key != nil {
 		rec := ex.key.Record()
 		e.Actor, e.Owner, e.Target = "api_key:"+rec.ID, rec.Owner, rec.ID
+	}
+	if ex.client != "" {
+		e.Target = ex.client
 	}
 	s.refusals.add(e)
 }

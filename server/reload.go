@@ -70,7 +70,8 @@ func (s *Server) reloadKeychain() error {
 	if err := s.readKeys(s.keychain); err != nil {
 		return err
 	}
-	s.state.Store(&state{policy: s.state.Load().policy}) // forgets principals of keys that are gone
+	old := s.state.Load()
+	s.state.Store(s.newState(old.policy, old.shared)) // forgets principals of keys that are gone
 	return nil
 }
 
@@ -83,6 +84,7 @@ func (s *Server) reloadUsers() error {
 	err := s.readKeys(s.signIn.users)
 	s.recheckSessions()
 	s.recheckKeys()
+	s.recheckTokens()
 	return err
 }
 
@@ -174,6 +176,10 @@ func (s *Server) loadPolicy() error {
 	if err != nil {
 		return err
 	}
+	shared, err := readShared(p)
+	if err != nil {
+		return err
+	}
 	pages, err := s.readPages(p)
 	if err != nil {
 		return err
@@ -184,7 +190,7 @@ func (s *Server) loadPolicy() error {
 	swap()
 	s.issuers.Swap(issuers).closeBut(issuers)
 	s.pages.Store(pages)
-	s.state.Store(&state{policy: p})
+	s.state.Store(s.newState(p, shared))
 	s.recheckSessions()
 	return nil
 }

@@ -22,7 +22,29 @@ func (s *Server) routes() []route {
 		{"*", "/_auth/forward", s.forward},  // Traefik, Caddy, HAProxy
 		{"*", "/_auth/forward/", s.forward}, // Envoy appends the path that it asks about
 		{"GET", "/_auth/assets/", s.assets}, // style and pictures of the pages
-		{"GET", "/oauth/jwks", s.jwks},      // keys that verify Wave-Assertion
+
+		// The authorization server: OAuth 2.0 and OpenID Connect (docs/oauth.md).
+		{"GET", authorizePath, s.withOAuthSignIn(withoutHead(s.authorize))},  // page: may this app act for you?
+		{"POST", authorizePath, s.withOAuthSignIn(s.authorizeForm)},          // the same, sent as a form by another site
+		{"POST", decisionPath, s.withOAuthSignIn(s.decide)},                  // what the person said
+		{"POST", "/oauth/token", s.forClients(s.token)},                      //
+		{"POST", "/oauth/revoke", s.forClients(s.revoke)},                    //
+		{"POST", "/oauth/introspect", s.forClients(s.introspect)},            //
+		{"POST", "/oauth/par", s.withOAuthSignIn(s.forClients(s.push))},      // a request ahead of the browser
+		{"POST", devicePath, s.withOAuthSignIn(s.forClients(s.startDevice))}, // a device without a browser
+		{"GET", devicePath, s.withOAuthSignIn(s.devicePage)},                 // page: which code does it show?
+		{"POST", deviceCodePath, s.withOAuthSignIn(s.deviceCode)},
+		{"POST", deviceAllowPath, s.withOAuthSignIn(s.decideDevice)},
+		{"GET", "/oauth/userinfo", s.withOAuth(s.oauthUserinfo)},
+		{"POST", "/oauth/userinfo", s.withOAuth(s.oauthUserinfo)},
+		{"POST", "/oauth/register", s.withOAuth(s.registerClient)},              // where the policy says so
+		{"GET", oauthLogoutPath, s.withOAuthSignIn(withoutHead(s.oauthLogout))}, // an app signs somebody out
+		{"POST", oauthLogoutPath, s.withOAuthSignIn(s.oauthLogout)},             //
+		{"POST", confirmPath, s.withOAuthSignIn(s.confirmLogout)},               // whoever was asked first
+		{"OPTIONS", "/oauth/", s.withOAuth(s.oauthPreflight)},                   // scripts of other origins
+		{"GET", "/oauth/jwks", s.jwks},                                          // keys that verify what this server signs
+		{"GET", "/.well-known/openid-configuration", s.withOAuth(s.discovery)},  //
+		{"GET", metadataPath, s.withOAuth(s.discovery)},                         //
 
 		// Sign-in in the browser. There is nothing here where nobody could sign in.
 		{"GET", loginPath, s.withSignIn(s.login)},                                // page: providers and form
@@ -38,6 +60,7 @@ func (s *Server) routes() []route {
 		{"POST", "/_auth/account/end", s.withSignIn(s.endOwn(false))},
 		{"POST", "/_auth/account/end-others", s.withSignIn(s.endOwn(true))},
 		{"POST", "/_auth/account/password", s.withSignIn(s.changePassword)},
+		{"POST", withdrawPath, s.withSignIn(s.withdraw)}, // an app may act for them no more
 
 		// The same for programs.
 		{"GET", "/_auth/userinfo", s.userinfo},                     // who am I
@@ -68,6 +91,18 @@ func (s *Server) routes() []route {
 		{"POST", "/api/v1/keys/apikey/rotate", s.rotateSelf},  // the key itself asks
 		{"POST", "/api/v1/onboarding/temp-key", s.issueTrial}, // no credential; where the policy has trials
 		{"DELETE", "/api/v1/onboarding/temp-key/{prefix}", s.endTrial},
+
+		// Apps that ask for tokens (clientsapi.go), and what people allowed them.
+		{"GET", "/v1/auth/clients", s.listClients}, // one's own; admins: everybody's
+		{"POST", "/v1/auth/clients", s.createClient},
+		{"GET", "/v1/auth/clients/{id}", s.getClient},
+		{"PATCH", "/v1/auth/clients/{id}", s.changeClient}, // also: disable, enable
+		{"DELETE", "/v1/auth/clients/{id}", s.deleteClient},
+		{"POST", "/v1/auth/clients/{id}/rotate-secret", s.rotateClientSecret},
+		{"GET", "/v1/auth/connections", s.withSignIn(s.listConnections)}, // apps that may act for the caller
+		{"DELETE", "/v1/auth/connections/{id}", s.withSignIn(s.deleteConnection)},
+		{"GET", "/v1/auth/signing-keys", s.listSigningKeys}, // admins
+		{"POST", "/v1/auth/signing-keys/rotate", s.rotateSigningKeys},
 
 		// Events that are sent to other servers (webhooksapi.go, deliveriesapi.go).
 		{"GET", "/v1/auth/webhooks", s.listWebhooks},
@@ -107,6 +142,9 @@ type route struct {
 // ownPath returns path relative to the base URL when this server answers it
 // itself.
 func (s *Server) ownPath(path string) (string, bool) {
+	if s.oauth != nil && s.oauth.inserted == path && path != "" {
+		return metadataPath, true
+	}
 	if !strings.HasPrefix(path, s.cfg.BaseURL) {
 		return "", false
 	}
@@ -173,16 +211,5 @@ func withoutHead(serve func(*exchange, *http.Request) error) func(*exchange, *ht
 
 func (s *Server) assets(ex *exchange, r *http.Request) error {
 	s.look().Assets().ServeHTTP(ex, r)
-	return nil
-}
-
-// jwks publishes the keys that verify Wave-Assertion (RFC 7517).
-func (s *Server) jwks(ex *exchange, _ *http.Request) error {
-	h := ex.Header()
-	h.Set("Content-Type", "application/jwk-set+json")
-	h.Set("Cache-Control", "public, max-age=300")
-	h.Set("Access-Control-Allow-Origin", "*")
-	ex.WriteHeader(http.StatusOK)
-	_, _ = ex.Write(s.signer.JWKS())
 	return nil
 }

@@ -12,12 +12,13 @@ import (
 
 	"wavegate/keychain/apikey"
 	"wavegate/oidc/oidctest"
+	authz "wavegate/oidc/provider"
 	"wavegate/server/store"
 	"wavegate/server/webhook"
 )
 
 // belonging are the beginnings of the paths under which things belong to somebody.
-var belonging = []string{"/v1/auth/keys", "/v1/auth/webhooks", "/v1/auth/sessions", "/v1/auth/users", "/v1/auth/lockouts", "/api/v1/user/"}
+var belonging = []string{"/v1/auth/keys", "/v1/auth/webhooks", "/v1/auth/sessions", "/v1/auth/users", "/v1/auth/lockouts", "/v1/auth/clients", "/v1/auth/connections", "/api/v1/user/"}
 
 // TestForeignIDsAre404OnEveryRouteOfTheTable goes through the route table itself, so
 // that a new line without the check fails it. Whoever asks holds every scope.
@@ -40,8 +41,12 @@ func TestForeignIDsAre404OnEveryRouteOfTheTable(t *testing.T) {
 	if len(locks) != 1 {
 		t.Fatalf("locks: %v", locks)
 	}
-	foreign := map[string]string{"keys": theirs.ID, "api-keys": theirs.ID, "webhooks": hook.ID, "sessions": bobs.ID, "users": bobs.UserID, "lockouts": a.lockID(locks[0])}
-	before := []any{a.keyRecord(theirs.ID), a.hookRecord(hook.ID)}
+	client := clientIn(t, a.by("root", "POST", clientsPath, `{"name":"root's"}`).want(t, 201, ""))
+	foreign := map[string]string{
+		"keys": theirs.ID, "api-keys": theirs.ID, "webhooks": hook.ID, "sessions": bobs.ID, "users": bobs.UserID, "lockouts": a.lockID(locks[0]),
+		"clients": client.ID, "connections": client.ID,
+	}
+	before := []any{a.keyRecord(theirs.ID), a.hookRecord(hook.ID), a.clientRecord(client.ID)}
 	checked := 0
 	for _, rt := range a.table {
 		kind := kindOf(rt.path)
@@ -62,16 +67,17 @@ func TestForeignIDsAre404OnEveryRouteOfTheTable(t *testing.T) {
 				got.want(t, 403, "insufficient_role")
 				continue
 			}
-			allowed := got.StatusCode == 404 || kind == "lockouts" && got.StatusCode == 403 // nobody's are theirs without the permission
+			// Nobody's locks are theirs without the permission, and connections are people's alone.
+			allowed := got.StatusCode == 404 || (kind == "lockouts" || kind == "connections") && got.StatusCode == 403
 			if !allowed || stripped(got) != stripped(none) {
 				t.Errorf("%s: %s %s: %d %s, and for what is not there %s", what, rt.method, rt.path, got.StatusCode, got.body, none.body)
 			}
 		}
 	}
-	if checked < 14 {
+	if checked < 19 {
 		t.Errorf("only %d lines of the table were checked", checked)
 	}
-	if diff := cmp.Diff(before, []any{a.keyRecord(theirs.ID), a.hookRecord(hook.ID)}); diff != "" {
+	if diff := cmp.Diff(before, []any{a.keyRecord(theirs.ID), a.hookRecord(hook.ID), a.clientRecord(client.ID)}); diff != "" {
 		t.Errorf("what is somebody else's was changed:\n%s", diff)
 	}
 	a.things(theirs.Key, "192.0.2.1").want(t, 429, "locked_out") // nobody lifted it
@@ -107,6 +113,13 @@ func (a attacked) keyRecord(id string) apikey.Record {
 	must(a.t, err)
 	rec.LastUsedAt = time.Time{}
 	return rec
+}
+
+func (a attacked) clientRecord(id string) authz.Client {
+	a.t.Helper()
+	c, err := a.store.Client(a.t.Context(), id)
+	must(a.t, err)
+	return c
 }
 
 func (a attacked) hookRecord(id string) webhook.Endpoint {

@@ -35,25 +35,27 @@ import (
 
 // A Server is one wavegate daemon. Make it with New; Run it once.
 type Server struct {
-	cfg        Config
-	log        *slog.Logger
-	requests   *requestLog // nil: log writes the lines of requests too
-	keychain   *keychain.Keychain
-	tls        *tlsconf.Source // nil: plain HTTP
-	forwarding gateway.Forwarding
-	gateway    *gateway.Gateway
-	signer     *gateway.Signer
-	secret     masterSecret
-	hasher     *apikey.Hasher
-	auditChain *audit.Chain
-	issuers    atomic.Pointer[issuerSet] // swapped by Reload
-	suspicions suspicions
-	keysMade   keysMade
-	trials     trials
-	prefixGate chan struct{} // prefixLookups at the same time
-	admins     policy.Admins
+	cfg           Config
+	log           *slog.Logger
+	requests      *requestLog // nil: log writes the lines of requests too
+	keychain      *keychain.Keychain
+	tls           *tlsconf.Source // nil: plain HTTP
+	forwarding    gateway.Forwarding
+	gateway       *gateway.Gateway
+	signer        *gateway.Signer
+	secret        masterSecret
+	hasher        *apikey.Hasher
+	auditChain    *audit.Chain
+	issuers       atomic.Pointer[issuerSet] // swapped by Reload
+	suspicions    suspicions
+	keysMade      hourly // by owner, in the short way
+	registrations hourly // of clients, by source
+	trials        trials
+	prefixGate    chan struct{} // prefixLookups at the same time
+	admins        policy.Admins
 	storage
 	signIn   *signIn // nil where nobody could sign in
+	oauth    *oauth  // nil where there is no authorization server
 	lockouts *limit.Lockouts
 	metrics  *metrics
 	upgraded openSockets // hijacked connections
@@ -119,6 +121,9 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 	}
 	if err == nil {
 		err = s.openSignIn(dry)
+	}
+	if err == nil {
+		err = s.openOAuth()
 	}
 	if err == nil {
 		err = s.loadPolicy()

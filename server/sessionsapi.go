@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/session"
@@ -233,6 +234,7 @@ func (s *Server) changeUser(ex *exchange, r *http.Request) error {
 		err = s.signIn.sessions.SetDisabled(s.withDeed(ex, ex.Principal, deed{action: action, target: id}), id, at)
 	}
 	s.apiKeys.ChangedUser(id)
+	s.oauthChanged(authz.ChangedUser, id)
 	if errors.Is(err, session.ErrNoUser) {
 		return fault.NotFound()
 	}

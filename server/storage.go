@@ -119,6 +119,9 @@ func (s *Server) runStorage(ctx context.Context) error {
 	if s.signIn != nil {
 		parts = append(parts, s.signIn.sessions.Run)
 	}
+	if s.oauth != nil {
+		parts = append(parts, s.oauth.Run)
+	}
 	failed := make(chan error, len(parts))
 	for _, part := range parts {
 		go func() { failed <- part(ctx) }()
@@ -148,6 +151,9 @@ func (s *Server) applyChanges(changes []session.Change) {
 	if s.signIn != nil {
 		s.signIn.sessions.Apply(changes)
 	}
+	if s.oauth != nil {
+		s.oauth.Apply(oauthChanges(changes))
+	}
 }
 
 func (s *Server) storeAlive(at time.Time) {
@@ -155,11 +161,17 @@ func (s *Server) storeAlive(at time.Time) {
 	if s.signIn != nil {
 		s.signIn.sessions.Alive(at)
 	}
+	if s.oauth != nil {
+		s.oauth.Alive(at)
+	}
 }
 
 func (s *Server) storeLost() {
 	s.apiKeys.Lost()
 	if s.signIn != nil {
 		s.signIn.sessions.Lost()
+	}
+	if s.oauth != nil {
+		s.oauth.Lost()
 	}
 }

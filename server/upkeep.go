@@ -99,6 +99,7 @@ func (s *Server) sweep(ctx context.Context, now time.Time, keep policy.Retention
 		func() (int, error) { return s.store.SweepUsage(ctx, before, upkeepBatch) },
 		func() (int, error) { return s.store.SweepDeliveries(ctx, now.Add(-keep.Deliveries), upkeepBatch) },
 		func() (int, error) { return s.store.SweepTrials(ctx, now.Add(-trialKept), upkeepBatch) },
+		func() (int, error) { return s.store.SweepOAuth(ctx, now, now.Add(-unusedClient), upkeepBatch) },
 	}
 	if keep.Audit > 0 {
 		sweeps = append(sweeps, func() (int, error) { return s.store.SweepAudit(ctx, now.Add(-keep.Audit), upkeepBatch) })
@@ -122,3 +123,7 @@ func (s *Server) sweep(ctx context.Context, now time.Time, keep policy.Retention
 // trialKept is how long trial keys are kept after they expired, so that whoever
 // still uses one is told what became of it.
 const trialKept = 24 * time.Hour
+
+// unusedClient is how long a client that registered itself may be there without
+// anybody who uses it.
+const unusedClient = 30 * 24 * time.Hour

@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"net/http"
-	"sync"
 	"time"
 
 	"wavegate/keychain/apikey"
@@ -13,11 +12,9 @@ import (
 )
 
 const (
-	keysAnHour  = 10     // that one owner may make in the short way
-	maxCounted  = 10_000 // owners that are remembered
-	usualRole   = policy.RoleDeveloper
-	selfGrace   = usualGrace * time.Hour
-	countedTime = time.Hour
+	keysAnHour = 10 // that one owner may make in the short way
+	usualRole  = policy.RoleDeveloper
+	selfGrace  = usualGrace * time.Hour
 )
 
 var errKeysAnHour = fault.New(http.StatusTooManyRequests, "rate_limit_exceeded",
@@ -64,7 +61,7 @@ func (s *Server) createUserKey(ex *exchange, r *http.Request) error {
 // before is shown again whatever the count.
 func (s *Server) createCounted(ex *exchange, a asker, q *keyRequest, p problems) (issued, error) {
 	k := s.keyService()
-	at, wait := s.keysMade.take(a.owner, ex.start)
+	at, wait := s.keysMade.take(a.owner, keysAnHour, ex.start)
 	if wait > 0 {
 		e := errKeysAnHour.RetryAfter(wait)
 		return k.madeBefore(ex.ctx, a, e.WithHeader("X-RateLimit-Retry-After", e.Header.Get("Retry-After")))
@@ -117,64 +114,4 @@ func (s *Server) rotateSelf(ex *exchange, r *http.Request) error {
 		Environment apikey.Environment `json:"environment"`
 		Replayed    bool               `json:"replayed,omitempty"`
 	}{done.next.secret, done.old.Prefix, rfc3339(done.old.ExpiresAt), done.next.Environment, done.next.replayed})
-}
-
-// keysMade remembers when each owner made keys in the last hour. The zero value
-// remembers nobody. Each process counts for itself.
-type keysMade struct {
-	mu   sync.Mutex // guards made
-	made map[string][]time.Time
-}
-
-// take counts a key that is about to be made. A wait above 0 means that the owner
-// has to wait so long, and that nothing was counted. What was counted is given
-// back by its time.
-func (m *keysMade) take(owner string, now time.Time) (at time.Time, wait time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.made == nil {
-		m.made = map[string][]time.Time{}
-	}
-	times := m.made[owner]
-	for len(times) > 0 && now.Sub(times[0]) >= countedTime {
-		times = times[1:]
-	}
-	if len(times) >= keysAnHour {
-		m.made[owner] = times
-		return now, countedTime - max(0, now.Sub(times[0])) // of racing requests the later may have begun earlier
-	}
-	if len(times) == 0 && len(m.made) >= maxCounted {
-		m.forget(now)
-	}
-	m.made[owner] = append(times, now)
-	return now, 0
-}
-
-// forget makes room: owners whose hour is over, and any other where there are
-// none.
-func (m *keysMade) forget(now time.Time) {
-	for owner, times := range m.made {
-		if len(times) == 0 || now.Sub(times[len(times)-1]) >= countedTime {
-			delete(m.made, owner)
-		}
-	}
-	for owner := range m.made {
-		if len(m.made) < maxCounted {
-			return
-		}
-		delete(m.made, owner)
-	}
-}
-
-// giveBack takes back what take counted: no key was made.
-func (m *keysMade) giveBack(owner string, at time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	times := m.made[owner]
-	for i, t := range times {
-		if t.Equal(at) {
-			m.made[owner] = append(times[:i:i], times[i+1:]...)
-			return
-		}
-	}
 }

@@ -106,7 +106,7 @@ func TestKeyThatWasMadeIsShownAgainWhenTheHourIsFull(t *testing.T) {
 // were made.
 func TestKeysMadeCountsAsALogOfEventsDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var m keysMade
+		var m hourly
 		log := map[string][]time.Time{}
 		now := time.Unix(1e9, 0)
 		for range rapid.IntRange(1, 100).Draw(t, "steps") {
@@ -118,7 +118,7 @@ func TestKeysMadeCountsAsALogOfEventsDoes(t *testing.T) {
 					last = append(last, at)
 				}
 			}
-			at, wait := m.take(owner, now)
+			at, wait := m.take(owner, keysAnHour, now)
 			switch {
 			case len(last) >= keysAnHour:
 				if want := last[0].Add(time.Hour).Sub(now); wait != want {
@@ -137,15 +137,15 @@ func TestKeysMadeCountsAsALogOfEventsDoes(t *testing.T) {
 }
 
 func TestKeysMadeStaysBounded(t *testing.T) {
-	var m keysMade
+	var m hourly
 	now := time.Now()
 	for i := range 3 * maxCounted {
-		m.take(fmt.Sprint(i), now)
+		m.take(fmt.Sprint(i), keysAnHour, now)
 	}
 	if len(m.made) > maxCounted {
 		t.Errorf("%d owners are remembered", len(m.made))
 	}
-	m.take("last", now.Add(2*time.Hour))
+	m.take("last", keysAnHour, now.Add(2*time.Hour))
 	if len(m.made) != 1 {
 		t.Errorf("%d owners are remembered when their hour is over", len(m.made))
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/policy"
@@ -59,6 +60,19 @@ func (s *Server) sessionToken(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var q struct {
+		Format string `json:"format"`
+	}
+	var p problems
+	if err := readJSON(ex, r, &q, &p); err != nil {
+		return err
+	}
+	if q.Format != "" && q.Format != "HS256" {
+		p.add("format", "must be HS256, or left out for a token of this server")
+	}
+	if err := p.err(); err != nil {
+		return err
+	}
 	var claims token.Claims
 	switch who.Method {
 	case identity.MethodSession:
@@ -75,23 +89,34 @@ func (s *Server) sessionToken(ex *exchange, r *http.Request) error {
 	default:
 		return fault.New(http.StatusForbidden, "session_required", "A token is given for a browser session or an access key.")
 	}
+	if q.Format == "HS256" {
+		return s.sharedToken(ex, who)
+	}
 	raw, lifetime, err := s.signIn.tokens.Issue(claims)
 	if err != nil {
 		return err
 	}
-	return writeJSON(ex, http.StatusOK, struct {
-		AccessToken string `json:"access_token"`
-		TokenType   string `json:"token_type"`
-		ExpiresIn   int    `json:"expires_in"`
-	}{raw, "Bearer", int(lifetime.Seconds())})
+	return writeJSON(ex, http.StatusOK, tokenAnswer{AccessToken: raw, TokenType: "Bearer", ExpiresIn: int(lifetime.Seconds())})
 }
 
 var (
 	errWrongToken = fault.New(http.StatusUnauthorized, "invalid_token", "The token is not valid here, or what it stands for has ended.").
 			WithHeader("WWW-Authenticate", `Bearer realm="wavegate", error="invalid_token"`)
+	// errEndedToken is errWrongToken for a token that is genuine.
+	errEndedToken   = errWrongToken.Because(errGenuine)
 	errExpiredToken = fault.New(http.StatusUnauthorized, "expired_token", "The token has expired. Get a new one.").
 			WithHeader("WWW-Authenticate", `Bearer realm="wavegate", error="invalid_token", error_description="expired"`)
 )
+
+// errGenuine says that a token is one of ours, or of an issuer that is trusted, and
+// opens nothing (any more) all the same.
+var errGenuine = errors.New("the token is genuine, and what it stands for has ended or is something else")
+
+// isGuess reports whether a refused token may be somebody's guess, which counts
+// against its source. Whoever shows a genuine one guesses at nothing.
+func isGuess(err error) bool {
+	return err != nil && fault.From(err).Code == errWrongToken.Code && !errors.Is(err, errGenuine) && !errors.Is(err, authz.ErrRevoked)
+}
 
 // byToken returns who a session token stands for. It lives no longer than the
 // session or the access key that it was given for.
@@ -107,14 +132,14 @@ func (s *Server) byToken(ex *exchange, raw string, st *state) (*identity.Princip
 	}
 	sess, err := s.signIn.sessions.ByID(ex.ctx, claims.SessionID)
 	if errors.Is(err, session.ErrNoSession) {
-		return nil, errWrongToken
+		return nil, errEndedToken
 	}
 	if err != nil {
 		return nil, storeError(err)
 	}
 	person := s.person(sess, st)
 	if person == nil {
-		return nil, errWrongToken
+		return nil, errEndedToken
 	}
 	return asToken(person), nil
 }
@@ -123,7 +148,7 @@ func (s *Server) byTokenOfKey(claims token.Claims, st *state) (*identity.Princip
 	key := s.keychain.Key(claims.KeyID)
 	stamp, ok := s.keychain.Stamp(claims.KeyID)
 	if key == nil || !ok || stamp != claims.Stamp || key.Published {
-		return nil, errWrongToken
+		return nil, errEndedToken
 	}
 	return asToken(s.principal(st, key)), nil
 }

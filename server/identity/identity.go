@@ -23,6 +23,7 @@ const (
 	MethodAPIKey    Method = "api-key"    // Bearer API key
 	MethodToken     Method = "token"      // OAuth or session token
 	MethodSession   Method = "session"    // browser session
+	MethodClient    Method = "client"     // OAuth client, at the endpoints of clients alone
 )
 
 // ScopeAll is the scope that covers every other.
