@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -149,14 +150,18 @@ func registrations(clients []Client) []Claims {
 	list := make([]Claims, 0, len(clients))
 	for _, c := range clients {
 		r := Claims{
-			"client_id": c.ID, "client_secret": c.Secret, "redirect_uris": c.RedirectURLs,
+			"client_id": c.ID, "redirect_uris": c.RedirectURLs,
 			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
 			"post_logout_redirect_uris": append([]string{}, c.PostLogoutRedirectURLs...),
+		}
+		if c.Secret != "" {
+			r["client_secret"] = c.Secret
 		}
 		if c.BackchannelURI != "" {
 			r["backchannel_logout_uri"] = c.BackchannelURI
 			r["backchannel_logout_session_required"] = true
 		}
+		maps.Copy(r, c.Metadata)
 		list = append(list, r)
 	}
 	return list

@@ -27,6 +27,7 @@ type Client struct {
 	RedirectURLs           []string
 	PostLogoutRedirectURLs []string
 	BackchannelURI         string // where logout tokens are sent; "" for nowhere
+	Metadata               Claims // of its registration, over the rest; for StartNode alone
 }
 
 // Config describes an in-process provider.

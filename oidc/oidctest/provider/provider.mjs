@@ -47,6 +47,22 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: false },
     rpInitiatedLogout: { enabled: true, logoutSource: askLogout },
     backchannelLogout: { enabled: true },
+    clientCredentials: { enabled: true },
+    deviceFlow: {
+      enabled: true,
+      userCodeInputSource: (ctx, hidden, out, error) => {
+        ctx.body = page('A device at the test provider', `<p role="alert">${error ? 'No such code.' : ''}</p>${hidden}<button type="submit" form="op.deviceInputForm">Continue</button>`);
+      },
+      userCodeConfirmSource: (ctx, hidden) => {
+        ctx.body = page('A device at the test provider', `${hidden}<button type="submit" form="op.deviceConfirmForm">Let it in</button>`);
+      },
+      successSource: (ctx) => {
+        ctx.body = page('A device at the test provider', '<p>It goes on by itself.</p>');
+      },
+    },
+    introspection: { enabled: true },
+    registration: { enabled: true },
+    revocation: { enabled: true },
     // Whoever asks for a resource gets a JWT for it (RFC 8707, RFC 9068).
     resourceIndicators: {
       enabled: true,
@@ -54,7 +70,7 @@ const provider = new Provider(issuer, {
       useGrantedResource: async () => true,
     },
   },
-  ttl: { AccessToken: 300, AuthorizationCode: 60, IdToken: 300, Interaction: 600, Session: 3600, Grant: 3600, RefreshToken: 3600 },
+  ttl: { AccessToken: 300, AuthorizationCode: 60, ClientCredentials: 300, DeviceCode: 300, IdToken: 300, Interaction: 600, Session: 3600, Grant: 3600, RefreshToken: 3600 },
   pkce: { required: () => true },
   // Logout tokens go to this machine, which its own dispatcher does not allow.
   fetch: (url, { dispatcher, ...options }) => fetch(url, options),
