@@ -15,21 +15,26 @@ const examples = "../../examples/keys"
 // TestDocumentedCommandsWork runs what each system documents, as a reader of the
 // examples does, and finds every command of docs/as-documented.md among what ran.
 func TestDocumentedCommandsWork(t *testing.T) {
-	for heading, name := range map[string]string{"WAVE": "wave", "Wayvo": "wayvo", "WAVIS": "wavis", "The common guide": "generic"} {
+	for heading, name := range map[string]string{
+		"WAVE": "wave", "Wayvo": "wayvo", "WAVIS": "wavis", "The common guide": "generic",
+		"WAVE with OAuth": "oauth-wave", "Wayvo with OAuth": "oauth-wayvo", "The common guide with OAuth": "oauth-generic",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			script := readScript(t, name)
-			url, login := script.follow(t)
-			output, err := script.run(t, url, login)
+			at := script.follow(t)
+			output, err := script.run(t, at)
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", script.path, err, output)
 			}
-			if secret := leaked.FindString(output); secret != "" || login != "" && strings.Contains(output, login) {
-				t.Errorf("it printed a secret, %.20q…", cmp.Or(secret, login))
+			for _, secret := range []string{leaked.FindString(output), at.login, at.user} {
+				if _, part, _ := strings.Cut(secret, ":"); secret != "" && strings.Contains(output, cmp.Or(part, secret)) {
+					t.Errorf("it printed a secret, %.20q…", secret)
+				}
 			}
-			for _, line := range documented(t, heading) {
-				if !strings.Contains(script.head, "\n#   "+line) && !strings.Contains(output, "\n$ "+line+"\n") {
-					t.Errorf("docs/as-documented.md shows what the script does not run:\n%s", line)
+			for _, command := range documented(t, heading) {
+				if !strings.Contains(script.head, "\n#   "+command) && !strings.Contains(output, "\n$ "+command+"\n") {
+					t.Errorf("docs/as-documented.md shows what the script does not run:\n%s", command)
 				}
 			}
 		})
@@ -37,19 +42,20 @@ func TestDocumentedCommandsWork(t *testing.T) {
 }
 
 // leaked is what a whole key or token looks like.
-var leaked = regexp.MustCompile(`_(live|test|dev|trial)_[1-9a-f][0-9a-f]{31}|eyJ[\w-]{9,}`)
+var leaked = regexp.MustCompile(`_(live|test|dev|trial)_[1-9a-f][0-9a-f]{31}|eyJ[\w-]{9,}|wg(ac|rt|cs|dc)_[\w-]{9,}`)
 
 // TestScriptsNoticeAnotherAnswer: a script whose answers are not as documented
 // ends with an error that names its line.
 func TestScriptsNoticeAnotherAnswer(t *testing.T) {
 	t.Parallel()
 	script := readScript(t, "wayvo")
-	url := startGate(t, t.TempDir(), "--policy", policyOf(t, "generic"))
-	output, err := script.run(t, url, "")
+	at := place{url: startGate(t, t.TempDir(), "--policy", policyOf(t, "generic"))}
+	output, err := script.run(t, at)
 	if err == nil || !regexp.MustCompile(`wayvo\.sh:\d+: \.api_key\.role is null, want integration`).MatchString(output) {
 		t.Errorf("got %v and\n%s", err, output)
 	}
-	output, err = script.run(t, url, "nobody:nothing")
+	at.login = "nobody:nothing"
+	output, err = script.run(t, at)
 	if err == nil || !regexp.MustCompile(`wayvo\.sh:\d+: the status is 401, want 201`).MatchString(output) {
 		t.Errorf("got %v and\n%s", err, output)
 	}
@@ -83,12 +89,15 @@ func TestWaveTriesItsWholeScopeTable(t *testing.T) {
 // would before starting.
 func TestExamplePoliciesPassTheCheck(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
-	if err != nil || len(files) != 4 {
-		t.Fatalf("got %q and %v, want four policies", files, err)
+	if err != nil || len(files) != 5 {
+		t.Fatalf("got %q and %v, want five policies", files, err)
 	}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		out := runGate(t, t.TempDir(), "--policy", policyOf(t, name), "--check")
+		name, dir := strings.TrimSuffix(filepath.Base(file), ".yaml"), t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "session.secret"), []byte(strings.Repeat("s", 32)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := runGate(t, dir, "--policy", policyOf(t, name), "--check")
 		if !strings.Contains(out, "configuration is good") {
 			t.Errorf("%s: it printed\n%s", file, out)
 		}
@@ -113,34 +122,56 @@ func readScript(t *testing.T, name string) script {
 	return script{path: path, text: string(text), head: head}
 }
 
-// follow does what the head of the script says: it makes keys and users, and
-// starts wavegate. The login is that of the access key that was made, "" for none.
-func (s script) follow(t *testing.T) (url, login string) {
+// A place is a running wavegate, and who may do something there: ID:SECRET of an
+// access key and NAME:PASSWORD of a user, "" where the head of a script makes none.
+type place struct{ url, login, user string }
+
+// follow does what the head of the script says: it makes keys, users and files, and
+// starts wavegate.
+func (s script) follow(t *testing.T) (at place) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, m := range regexp.MustCompile(`(?m)^#   wavegate ([^#\n]*)`).FindAllStringSubmatch(s.head, -1) {
-		args := strings.Fields(m[1])
-		if i := len(args) - 1; args[0] != "-create-access-key" && args[i-1] == "--policy" {
-			args[i] = policyOf(t, strings.TrimSuffix(filepath.Base(args[i]), ".yaml"))
-			return startGate(t, dir, args...), login
-		}
-		out := runGate(t, dir, args...)
-		if pair := regexp.MustCompile(`_ID=(\w+)\n.*_SECRET=(\w+)`).FindStringSubmatch(out); pair != nil {
-			login = pair[1] + ":" + pair[2]
+	for _, m := range regexp.MustCompile(`(?m)^#   ([^#\n]*)`).FindAllStringSubmatch(s.head, -1) {
+		line, isGate := strings.CutPrefix(m[1], "wavegate ")
+		args := strings.Fields(line)
+		last := len(args) - 1
+		switch {
+		case !isGate:
+			shell(t, dir, line)
+		case args[max(0, last-1)] == "--policy":
+			args[last] = policyOf(t, strings.TrimSuffix(filepath.Base(args[last]), ".yaml"))
+			at.url = startGate(t, dir, args...)
+			return at
+		case args[0] == "--create-user":
+			at.user = args[1] + ":" + strings.TrimSpace(runGate(t, dir, args...))
+		default:
+			if pair := regexp.MustCompile(`_ID=(\w+)\n.*_SECRET=(\w+)`).FindStringSubmatch(runGate(t, dir, args...)); pair != nil {
+				at.login = pair[1] + ":" + pair[2]
+			}
 		}
 	}
 	t.Fatalf("the head of %s does not say how to start wavegate", s.path)
-	return "", ""
+	return at
+}
+
+// shell runs a line of a script's head that makes a file.
+func shell(t *testing.T, dir, line string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
 }
 
 // run runs the script and returns all that it printed.
-func (s script) run(t *testing.T, url, login string) (output string, err error) {
+func (s script) run(t *testing.T, at place) (output string, err error) {
 	t.Helper()
 	for _, need := range []string{"bash", "curl", "jq"} {
 		needs(t, need)
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", s.path)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "WAVEGATE_URL=" + url, "WAVEGATE_LOGIN=" + login}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir(), "WAVEGATE_URL=" + at.url, "WAVEGATE_LOGIN=" + at.login, "WAVEGATE_USER=" + at.user}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -168,7 +199,8 @@ func policyOf(t *testing.T, name string) string {
 }
 
 // documented returns the commands that docs/as-documented.md shows below a
-// heading, each on one line.
+// heading. One that goes on after a backslash comes on one line, as bash tells it;
+// within quotes it has its lines.
 func documented(t *testing.T, heading string) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/as-documented.md")
@@ -177,17 +209,23 @@ func documented(t *testing.T, heading string) []string {
 	}
 	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	var lines []string
+	var commands []string
 	for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```").FindAllStringSubmatch(section, -1) {
 		joined := regexp.MustCompile(`\\\n\s*`).ReplaceAllString(block[1], "")
+		open := ""
 		for line := range strings.Lines(joined) {
-			if line = strings.TrimSpace(line); line != "" {
-				lines = append(lines, line)
+			open += line
+			if strings.Count(open, "'")%2 == 1 {
+				continue // it goes on in the next line
 			}
+			if open = strings.TrimSpace(open); open != "" {
+				commands = append(commands, open)
+			}
+			open = ""
 		}
 	}
-	if !found || len(lines) < 3 {
-		t.Fatalf("docs/as-documented.md shows %q below %q", lines, heading)
+	if !found || len(commands) < 3 {
+		t.Fatalf("docs/as-documented.md shows %q below %q", commands, heading)
 	}
-	return lines
+	return commands
 }
