@@ -27,6 +27,7 @@ const (
 	envDir     = "BENCH_DIR"      // wavegate: the folder with keychain and policy
 	envStore   = "BENCH_STORE"    // wavegate: URL of its store; "" for no sign-in
 	envKeys    = "BENCH_KEYS"     // wavegate: URL of its store, with the secret of its folder; "" for none
+	envPublic  = "BENCH_PUBLIC"   // wavegate: its public URL; "" for no authorization server
 	envTarget  = "BENCH_UPSTREAM" // proxy: where to
 	envProfile = "BENCH_PROFILE"  // folder for its profiles; "" for none
 )
@@ -51,6 +52,7 @@ func play(role string) error {
 		"upstream": serveUpstream,
 		"proxy":    serveBareProxy,
 		"ok":       serveOK,
+		"signer":   serveSigner,
 	}[role]
 	stop, err := startProfile(role)
 	if err != nil {
@@ -174,6 +176,7 @@ func playWavegate() error {
 	defer log.Close()
 	cfg := server.Config{
 		Listen:         "127.0.0.1:0",
+		PublicURL:      os.Getenv(envPublic),
 		DataDir:        dir,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 		ForwardHeaders: []string{"*"},

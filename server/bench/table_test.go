@@ -61,12 +61,14 @@ func (tb *table) compare(what string, s, base series, reach float64) {
 	}
 }
 
-// atMost adds a figure that should not be higher than reach.
+// atMost adds a figure that should not be higher than reach; with reach 0 it is
+// there to compare with.
 func (tb *table) atMost(what string, value, reach float64, format string) {
-	tb.add(row{
-		what: what, measured: fmt.Sprintf(format, value),
-		reach: "≤ " + fmt.Sprintf(format, reach), ok: value <= reach,
-	})
+	r := row{what: what, measured: fmt.Sprintf(format, value)}
+	if reach > 0 {
+		r.reach, r.ok = "≤ "+fmt.Sprintf(format, reach), value <= reach
+	}
+	tb.add(r)
 }
 
 // print writes the table as Markdown, aligned for people.
