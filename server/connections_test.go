@@ -88,8 +88,8 @@ func TestWhoWithdrawsEndsAllTokensAtOnce(t *testing.T) {
 			m, app := pair[0], pair[0].siteClient("App")
 			kept := m.siteClient("Kept")
 			ann, bob := newBrowser(t, m.URL).signInLocal("ann"), newBrowser(t, m.URL).signInLocal("bob")
-			given, again, bobs, others := ann.allow(app, "streams:read"), tokensGiven{}, bob.allow(app, "streams:read"), ann.allow(kept, "streams:read")
-			again = issuedIn(t, m.refreshed(app, given.Refresh))
+			given, bobs, others := ann.allow(app, "streams:read"), bob.allow(app, "streams:read"), ann.allow(kept, "streams:read")
+			again := issuedIn(t, m.refreshed(app, given.Refresh))
 			var ends, stay []open
 			for _, m := range pair {
 				ends = append(ends, m.socketWith(given.Access), m.streamWith(again.Access))

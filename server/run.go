@@ -259,7 +259,7 @@ func removeStaleSocket(path string) {
 	if err != nil || info.Mode()&os.ModeSocket == 0 {
 		return
 	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil { //nolint:gosec // the operator names the path
 		conn.Close()
 		return
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,10 +43,10 @@ func TestResourcesAreCountedOnce(t *testing.T) {
 	for i := range many {
 		many[i] = deskIssuer + "/" + strings.Repeat("a", i+1)
 	}
-	if got, err := checkResources(d.Provider, append(many, many...)); err != nil || !cmp.Equal(got, many) {
+	if got, err := checkResources(d.Provider, slices.Concat(many, many)); err != nil || !cmp.Equal(got, many) {
 		t.Errorf("%v, %v", got, err)
 	}
-	_, err := checkResources(d.Provider, append(many, deskIssuer))
+	_, err := checkResources(d.Provider, slices.Concat(many, []string{deskIssuer}))
 	refused(t, err, InvalidTarget)
 	if got, err := checkResources(d.Provider, []string{""}); err != nil || got != nil {
 		t.Errorf("of none: %v, %v", got, err)

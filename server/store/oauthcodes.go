@@ -98,7 +98,7 @@ func (s *Store) RedeemCode(ctx context.Context, h provider.Hash, now time.Time, 
 // was refused, which then was not written down. With ErrReplayed comes the grant
 // that was ended.
 func given(g provider.Grant, refusal, err error) (provider.Grant, error) {
-	if err = cmp.Or(err, refusal); err != nil && err != provider.ErrReplayed {
+	if err = cmp.Or(err, refusal); err != nil && !errors.Is(err, provider.ErrReplayed) {
 		return provider.Grant{}, err
 	}
 	return g, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/rand"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,14 +116,14 @@ func TestPollsThatComeTooEarlySlowTheDeviceDown(t *testing.T) {
 		d := newDevice("client_1", "")
 		must(t, s.AddDevice(t.Context(), d, start, 10, 10))
 		var last time.Time
-		for _, poll := range []struct{ at, interval time.Duration }{ // with the interval that is to be kept
+		for _, poll := range []struct{ at, interval int }{ // seconds, with the interval that is to be kept
 			{0, 5}, {5, 5}, {9, 5}, {18, 10}, {28, 15}, {48, 20}, {700, 20},
 		} {
-			now := start.Add(poll.at * time.Second)
+			now := start.Add(time.Duration(poll.at) * time.Second)
 			got, g, err := s.PollDevice(t.Context(), d.Hash, "client_1", now, 5*time.Second)
 			must(t, err)
-			d.PolledAt, d.Interval = last, poll.interval*time.Second
-			wantSame(t, poll.at.String(), got, d)
+			d.PolledAt, d.Interval = last, time.Duration(poll.interval)*time.Second
+			wantSame(t, fmt.Sprint(poll.at, " s"), got, d)
 			wantSame(t, "no grant", g, provider.Grant{})
 			last = now
 		}
