@@ -31,7 +31,7 @@ func TestExpiriesTakeWhatHasExpiredAndNothingElse(t *testing.T) {
 			},
 			"remove": func(t *rapid.T) {
 				if len(in) == 0 {
-					t.Skip("nothing is there")
+					return
 				}
 				i := rapid.IntRange(0, len(in)-1).Draw(t, "which")
 				e.Remove(in[i])

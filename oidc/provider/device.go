@@ -28,7 +28,7 @@ const (
 // section 3.2).
 type DeviceAnswer struct {
 	DeviceCode              string `json:"device_code"`
-	UserCode                string `json:"user_code"` // XXXX-XXXX
+	UserCode                string `json:"user_code"` // four letters, a dash, four letters
 	VerificationURI         string `json:"verification_uri"`
 	VerificationURIComplete string `json:"verification_uri_complete"`
 	ExpiresIn               int64  `json:"expires_in"`

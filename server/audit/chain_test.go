@@ -195,9 +195,16 @@ func TestAnyChangeIsFound(t *testing.T) {
 		if _, err := audit.Verify(c, 0, nil, seq(log)); err != nil {
 			t.Fatal(err)
 		}
-		i := rapid.IntRange(0, len(log)-1).Draw(t, "which")
-		j := rapid.IntRange(0, len(log)-1).Draw(t, "other")
 		what := rapid.SampledFrom([]string{"change", "remove", "swap", "double", "swap contents"}).Draw(t, "what")
+		last := len(log) - 1
+		if what == "remove" { // a log that ends earlier is found by its state
+			last--
+		}
+		i := rapid.IntRange(0, last).Draw(t, "which")
+		j := rapid.IntRange(0, len(log)-1).Draw(t, "other")
+		if strings.HasPrefix(what, "swap") {
+			j = (i + rapid.IntRange(1, len(log)-1).Draw(t, "apart")) % len(log)
+		}
 		bad := slices.Clone(log)
 		switch what {
 		case "change":
@@ -208,19 +215,10 @@ func TestAnyChangeIsFound(t *testing.T) {
 			slices.Sort(names)
 			changes[rapid.SampledFrom(names).Draw(t, "change")](&bad[i])
 		case "remove":
-			if i == len(log)-1 {
-				t.Skip("a log that ends earlier is found by its state")
-			}
 			bad = slices.Delete(bad, i, i+1)
 		case "swap":
-			if i == j {
-				t.Skip()
-			}
 			bad[i], bad[j] = bad[j], bad[i]
 		case "swap contents": // all but the place in the chain
-			if i == j {
-				t.Skip()
-			}
 			bad[i], bad[j] = bad[j], bad[i]
 			bad[i].Seq, bad[j].Seq = log[i].Seq, log[j].Seq
 		case "double":

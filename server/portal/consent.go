@@ -35,7 +35,7 @@ type ConsentScope struct {
 
 // A ConsentDevice says that a device is to be let in and not this browser.
 type ConsentDevice struct {
-	Code  string // XXXX-XXXX, to be compared with what the device shows
+	Code  string // four letters, a dash, four letters: to be compared with what the device shows
 	From  string // the address that asked
 	Since time.Time
 }
