@@ -7,36 +7,31 @@ import (
 
 // The error codes of RFC 6749 and its kin.
 const (
-	InvalidRequest       = "invalid_request"
-	InvalidClient        = "invalid_client"
-	InvalidGrant         = "invalid_grant"
-	InvalidScope         = "invalid_scope"
-	InvalidTarget        = "invalid_target" // RFC 8707
-	UnauthorizedClient   = "unauthorized_client"
-	UnsupportedGrant     = "unsupported_grant_type"
-	UnsupportedResponse  = "unsupported_response_type"
-	UnsupportedTokenType = "unsupported_token_type" // RFC 7009
-	AccessDenied         = "access_denied"
-	ServerError          = "server_error"
-	Unavailable          = "temporarily_unavailable"
+	InvalidRequest      = "invalid_request"
+	InvalidClient       = "invalid_client"
+	InvalidGrant        = "invalid_grant"
+	InvalidScope        = "invalid_scope"
+	InvalidTarget       = "invalid_target" // RFC 8707
+	UnauthorizedClient  = "unauthorized_client"
+	UnsupportedGrant    = "unsupported_grant_type"
+	UnsupportedResponse = "unsupported_response_type"
+	AccessDenied        = "access_denied"
+	ServerError         = "server_error"
+	Unavailable         = "temporarily_unavailable"
 
 	AuthorizationPending = "authorization_pending" // RFC 8628
 	SlowDown             = "slow_down"
 	ExpiredToken         = "expired_token"
 
-	LoginRequired           = "login_required" // OpenID Connect Core 3.1.2.6
-	ConsentRequired         = "consent_required"
-	InteractionRequired     = "interaction_required"
-	AccountSelection        = "account_selection_required"
-	RequestNotSupported     = "request_not_supported"
-	RequestURINotSupported  = "request_uri_not_supported"
-	InvalidRequestURI       = "invalid_request_uri"
-	RegistrationNotAllowed  = "registration_not_supported"
-	InvalidRedirectURI      = "invalid_redirect_uri"    // RFC 7591
-	InvalidClientMetadata   = "invalid_client_metadata" // RFC 7591
-	InvalidToken            = "invalid_token"           // RFC 6750
-	InsufficientScope       = "insufficient_scope"
-	UnmetAuthenticationReqs = "unmet_authentication_requirements"
+	LoginRequired          = "login_required" // OpenID Connect Core 3.1.2.6
+	ConsentRequired        = "consent_required"
+	RequestNotSupported    = "request_not_supported"
+	RequestURINotSupported = "request_uri_not_supported"
+	InvalidRequestURI      = "invalid_request_uri"
+	InvalidRedirectURI     = "invalid_redirect_uri"    // RFC 7591
+	InvalidClientMetadata  = "invalid_client_metadata" // RFC 7591
+	InvalidToken           = "invalid_token"           // RFC 6750
+	InsufficientScope      = "insufficient_scope"
 )
 
 // An Error is a refusal in the words of OAuth (RFC 6749, section 5.2).

@@ -10,11 +10,10 @@ import (
 // A Logout is a request to sign out that was checked (OpenID Connect RP-Initiated
 // Logout).
 type Logout struct {
-	ClientID   string // "" where the request does not say
-	ClientName string
-	Subject    string // of the hint
-	SID        string // of the hint
-	Redirect   string // where the browser goes afterwards, with state; "" is a page of ours
+	ClientID string // "" where the request does not say
+	Subject  string // of the hint
+	SID      string // of the hint
+	Redirect string // where the browser goes afterwards, with state; "" is a page of ours
 }
 
 // Logout checks a request to sign out. A redirect counts only where the client is
@@ -35,7 +34,7 @@ func (p *Provider) Logout(ctx context.Context, params Params) (*Logout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Logout{Subject: hint.Subject, SID: hint.SID, ClientID: c.ID, ClientName: c.Name}
+	l := &Logout{Subject: hint.Subject, SID: hint.SID, ClientID: c.ID}
 	if l.Redirect, err = afterLogout(c, params); err != nil {
 		return nil, err
 	}

@@ -33,18 +33,18 @@ const appBye = "https://app.example/bye"
 func TestLogoutSaysWhoLeavesAndWhereTheyGo(t *testing.T) {
 	d := newDesk(t)
 	hint := d.plainToken(t)
-	whole := Logout{ClientID: appID, ClientName: "App", Subject: "sub-ada", SID: "sid-1", Redirect: appBye + "?state=s%26t%3Da"}
+	whole := Logout{ClientID: appID, Subject: "sub-ada", SID: "sid-1", Redirect: appBye + "?state=s%26t%3Da"}
 	tests := []struct {
 		name string
 		ask  url.Values
 		want Logout
 	}{
 		{"nothing", url.Values{}, Logout{}},
-		{"hint", url.Values{"id_token_hint": {hint}}, Logout{ClientID: appID, ClientName: "App", Subject: "sub-ada", SID: "sid-1"}},
-		{"client", url.Values{"client_id": {appID}}, Logout{ClientID: appID, ClientName: "App"}},
+		{"hint", url.Values{"id_token_hint": {hint}}, Logout{ClientID: appID, Subject: "sub-ada", SID: "sid-1"}},
+		{"client", url.Values{"client_id": {appID}}, Logout{ClientID: appID}},
 		{"client that is not there", url.Values{"client_id": {"client_other"}}, Logout{}},
 		{"state alone", url.Values{"state": {"s"}}, Logout{}},
-		{"client and URI", url.Values{"client_id": {appID}, "post_logout_redirect_uri": {appBye}}, Logout{ClientID: appID, ClientName: "App", Redirect: appBye}},
+		{"client and URI", url.Values{"client_id": {appID}, "post_logout_redirect_uri": {appBye}}, Logout{ClientID: appID, Redirect: appBye}},
 		{"hint and URI", url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {appBye}, "state": {"s&t=a"}}, whole},
 		{"all", url.Values{
 			"id_token_hint": {hint}, "client_id": {appID}, "post_logout_redirect_uri": {appBye}, "state": {"s&t=a"}, "ui_locales": {"de"}, "logout_hint": {"ada"},
@@ -127,7 +127,7 @@ func TestLogoutOfAClientThatIsGoneStillSignsOut(t *testing.T) {
 	d.store.removeClient(appID, d.clock)
 	d.apps.forget()
 	got, err := d.Logout(t.Context(), params(t, url.Values{"id_token_hint": {hint}}))
-	if err != nil || got.Subject != "sub-ada" || got.ClientName != "" {
+	if err != nil || got.Subject != "sub-ada" || got.ClientID != "" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -141,9 +141,6 @@ func isServerURL(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil && !strings.Contains(s, "#")
 }
 
-// Issuer returns "iss" of every token.
-func (p *Provider) Issuer() string { return p.cfg.Issuer }
-
 // Run makes and replaces signing keys and forgets tokens that expired, until ctx
 // ends. It is called once, and its ctx should end after the last request.
 func (p *Provider) Run(ctx context.Context) error {
