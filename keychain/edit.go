@@ -1,6 +1,7 @@
 package keychain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,12 +35,16 @@ func Users(path string) File { return File{Path: path, Kind: LocalUsers} }
 // Create adds a new random access key to the keychain at path, which it makes
 // when it is missing. Only the hash is written: the secret that it returns can
 // never be read again.
-func Create(path string) (id, secret string, err error) {
-	return create(path, bcrypt.DefaultCost)
+func Create(path string) (id, secret string, err error) { return CreateID(path, "") }
+
+// CreateID is Create for an ID of the caller's choice; "" is a random one. Errors:
+// ErrIDExists, ErrInvalid, or what is wrong with the file.
+func CreateID(path, id string) (_, secret string, err error) {
+	return create(path, id, bcrypt.DefaultCost)
 }
 
-func create(path string, cost int) (id, secret string, err error) {
-	id, secret = randomText(idText, idLen), randomText(secretText, secretLen)
+func create(path, id string, cost int) (_, secret string, err error) {
+	id, secret = cmp.Or(id, randomText(idText, idLen)), randomText(secretText, secretLen)
 	if err := (File{Path: path}).put(id, secret, cost, false); err != nil {
 		return "", "", err
 	}
@@ -100,12 +105,7 @@ func (f File) change(id, stamp, secret string, cost int) error {
 	if _, err := os.Stat(f.Path); errors.Is(err, fs.ErrNotExist) {
 		return f.unknown(id)
 	}
-	var hash []byte
-	var err error
-	inBackground(func() bool { // servers call this, and others are waiting there
-		hash, err = bcrypt.GenerateFromPassword([]byte(secret), cost)
-		return err == nil
-	})
+	hash, err := slowHash(secret, cost)
 	if err != nil {
 		return err
 	}
@@ -125,11 +125,20 @@ func (f File) put(id, secret string, cost int, replace bool) error {
 	if err := f.Kind.check(id, secret); err != nil {
 		return err
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(secret), cost) // slow, so not under the lock
+	hash, err := slowHash(secret, cost) // slow, so not under the lock
 	if err != nil {
 		return err
 	}
 	return f.putHash(id, hash, replace)
+}
+
+// slowHash makes the hash of a line. Servers call this, and others are waiting there.
+func slowHash(secret string, cost int) (hash []byte, err error) {
+	inBackground(func() bool {
+		hash, err = bcrypt.GenerateFromPassword([]byte(secret), cost)
+		return err == nil
+	})
+	return hash, err
 }
 
 func (f File) putHash(id string, hash []byte, replace bool) error {

@@ -204,3 +204,29 @@ func TestFileDoesNotGrowBeyondWhatCanBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCreateIDTakesAnIDOnce(t *testing.T) {
+	path := tempPath(t)
+	id, secret, err := CreateID(path, "backup job")
+	must(t, err)
+	if id != "backup job" || len(secret) != secretLen {
+		t.Errorf("ID %q, secret of %d characters", id, len(secret))
+	}
+	before := read(t, path)
+	for wanted, want := range map[string]error{"backup job": ErrIDExists, "a:b": ErrInvalid, "#a": ErrInvalid} {
+		if _, _, err := CreateID(path, wanted); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", wanted, err, want)
+		}
+	}
+	if read(t, path) != before {
+		t.Error("the file was changed")
+	}
+	c, err := Open(Config{Path: path, ID: "flags", Secret: "x"})
+	must(t, err)
+	if !opens(t, c, id, secret) {
+		t.Error("the pair does not open")
+	}
+	if got := c.IDs(); !slices.Equal(got, []string{"backup job", "flags"}) {
+		t.Errorf("IDs %q", got)
+	}
+}

@@ -127,7 +127,7 @@ func TestFilesGoToWavedAndComeBack(t *testing.T) {
 				t.Errorf("waved's key does not open here")
 			}
 		}
-		id, secret, err := create(path, bcrypt.MinCost)
+		id, secret, err := create(path, "", bcrypt.MinCost)
 		must(t, err)
 		back, err := wavedLoad([]byte(read(t, path)))
 		must(t, err)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -295,6 +296,9 @@ func (c *Keychain) Stamp(id string) (string, bool) {
 
 // Has reports whether there is a key of this ID.
 func (c *Keychain) Has(id string) bool { return c.table.Load().entries[id] != nil }
+
+// IDs returns the IDs of all keys, sorted.
+func (c *Keychain) IDs() []string { return slices.Sorted(maps.Keys(c.table.Load().entries)) }
 
 // Len returns the number of keys, the pair from Config and the published one
 // included.

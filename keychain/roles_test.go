@@ -30,7 +30,7 @@ func playRole(role, path string) {
 		os.Stdout.WriteString(sign + id + "\n")
 	}
 	add := func() string {
-		id, _, err := create(path, bcrypt.MinCost)
+		id, _, err := create(path, "", bcrypt.MinCost)
 		report("+", id, err)
 		return id
 	}

@@ -37,7 +37,8 @@ type Principal struct {
 	Username      string   // for people to read; never used in a decision
 	Email         string   // verified address, or empty
 	Groups        []string // as the identity provider reports them
-	Roles         []string // as the policy assigns them
+	Roles         []string // as the policy assigns them, and of Assigned those that there are
+	Assigned      []string // roles that an administrator gave a person, beside the policy's own rules
 	Scopes        []string // everything granted, roles included; "*" is all
 	KeyID         string   // access key or API key, or empty
 	OAuthClientID string

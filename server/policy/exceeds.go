@@ -29,10 +29,10 @@ func (p *Policy) Exceeds(maker *identity.Principal, role string, scopes []string
 			beyond = append(beyond, "scope "+s)
 		}
 	}
-	if role != "" && !p.mayGiveRole(maker, role) {
+	if role != "" && !p.MayGiveRole(maker, role) {
 		beyond = append(beyond, "role "+role)
 	}
-	if name, ok := p.mayGiveTier(maker, role, tier); !ok {
+	if name, ok := p.MayGiveTier(maker, role, tier); !ok {
 		beyond = append(beyond, "tier "+name)
 	}
 	return beyond
@@ -47,8 +47,8 @@ func (p *Policy) MayGive(maker *identity.Principal, scope string) bool {
 		isPermission(scope) && !p.declares(scope) && p.May(maker, Permission(scope))
 }
 
-// mayGiveRole reports whether a role is within what the maker holds.
-func (p *Policy) mayGiveRole(maker *identity.Principal, name string) bool {
+// MayGiveRole reports whether a role is within what the maker holds.
+func (p *Policy) MayGiveRole(maker *identity.Principal, name string) bool {
 	switch {
 	case maker == nil || !p.HasRole(name):
 		return false
@@ -66,9 +66,9 @@ func (p *Policy) mayGiveRole(maker *identity.Principal, name string) bool {
 	return !slices.ContainsFunc(may, func(what Permission) bool { return !p.May(maker, what) })
 }
 
-// mayGiveTier reports whether the tier that a key would have is within the
-// maker's, and names it.
-func (p *Policy) mayGiveTier(maker *identity.Principal, role, tier string) (name string, ok bool) {
+// MayGiveTier reports whether the tier that a key would have, made with this role and
+// tier ("" for none of either), is within the maker's, and names it.
+func (p *Policy) MayGiveTier(maker *identity.Principal, role, tier string) (name string, ok bool) {
 	if _, ok := p.Tier(tier); !ok || maker == nil {
 		return tier, false
 	}

@@ -13,8 +13,9 @@ import (
 // An access key holds "*" unless the policy names it, under access_keys or as
 // a member of a role: then it holds what is written there and nothing else.
 // A person who signed in gets the roles that name the verified e-mail address
-// (letter case aside), the subject, or one of the groups, and keeps the scopes
-// that the session brought. API keys and tokens hold what they were issued
+// (letter case aside), the subject, or one of the groups, and those of Assigned
+// that there are, built-in ones included, and keeps the scopes that the session
+// brought. API keys and tokens hold what they were issued
 // with, so that no role widens them: see GrantKey and GrantIssued.
 func (p *Policy) Grant(pr *identity.Principal) {
 	switch pr.Method {
@@ -41,14 +42,26 @@ func (p *Policy) grantAccessKey(pr *identity.Principal) {
 	}
 }
 
+// Lists reports whether the policy says what the access key holds: one that it does
+// not list holds "*".
+func (p *Policy) Lists(keyID string) bool {
+	_, listed := p.keys[keyID]
+	return listed || slices.ContainsFunc(p.roles, func(r role) bool { return r.members.key(keyID) })
+}
+
 // grantPerson fills in the roles of somebody who signed in.
 func (p *Policy) grantPerson(pr *identity.Principal) {
 	pr.Roles, pr.Scopes = nil, slices.Clone(pr.Scopes)
 	email := foldEmail(pr.Email)
 	for i := range p.roles {
 		r := &p.roles[i]
-		if r.members.person(pr.Subject, email) || haveCommon(r.groups, pr.Groups) {
+		if r.members.person(pr.Subject, email) || haveCommon(r.groups, pr.Groups) || slices.Contains(pr.Assigned, r.name) {
 			r.give(pr)
+		}
+	}
+	for _, name := range pr.Assigned {
+		if p.role(name) == nil && p.HasRole(name) { // built in: it brings no scopes
+			pr.Roles = append(pr.Roles, name)
 		}
 	}
 }

@@ -28,6 +28,9 @@ func TestGrant(t *testing.T) {
 	person := func(subject, email string, groups ...string) identity.Principal {
 		return identity.Principal{Method: identity.MethodSession, Subject: subject, Email: email, Groups: groups}
 	}
+	assigned := func(subject string, roles ...string) identity.Principal {
+		return identity.Principal{Method: identity.MethodSession, Subject: subject, Assigned: roles}
+	}
 	for _, c := range []struct {
 		name   string
 		who    identity.Principal
@@ -52,6 +55,22 @@ func TestGrant(t *testing.T) {
 		{"letters beyond ASCII do not fold", person("1", "dev@eXample.Com\u212a"), nil, nil},
 		{"nobody in particular", person("", ""), nil, nil},
 		{"star", person("root", ""), []string{"all"}, []string{"*"}},
+		{"assigned", assigned("1", "ops"), []string{"ops"}, []string{"b", "c"}},
+		{"assigned and a member", assigned("auth0|7", "ops", "dev"), []string{"dev", "ops"}, []string{"a", "b", "c"}},
+		{"assigned what the policy has lost", assigned("1", "gone", "OPS", ""), nil, nil},
+		{"assigned a built-in role", assigned("1", "ops", "viewer"), []string{"ops", "viewer"}, []string{"b", "c"}},
+		{
+			"an access key is assigned nothing",
+			identity.Principal{Method: identity.MethodAccessKey, KeyID: "KEYSCOPES", Assigned: []string{"all"}},
+			nil,
+			[]string{"a"},
+		},
+		{
+			"nor is an API key",
+			identity.Principal{Method: identity.MethodAPIKey, KeyID: "key_1", Assigned: []string{"all"}},
+			nil,
+			nil,
+		},
 		{
 			"a token keeps what it was issued with",
 			identity.Principal{Method: identity.MethodToken, Subject: "root", Scopes: []string{"a"}},
@@ -78,6 +97,38 @@ func TestGrant(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
+	}
+}
+
+func TestPolicyListsTheKeysThatItBounds(t *testing.T) {
+	p := mustParse(t, grantPolicy)
+	for id, want := range map[string]bool{
+		"KEYSCOPES": true, "KEYNOTHING": true, "KEYROLES": true, "KEYMEMBER": true, "KEYOTHER": false, "keyscopes": false, "Dev@Example.com": false, "": false,
+	} {
+		if got := p.Lists(id); got != want {
+			t.Errorf("%s: %v, want %v", id, got, want)
+		}
+	}
+}
+
+func TestOriginsNameAssignedRoles(t *testing.T) {
+	p := mustParse(t, grantPolicy)
+	who := &identity.Principal{Method: identity.MethodSession, Subject: "auth0|7", Assigned: []string{"dev", "gone", "ops", "viewer"}}
+	p.Grant(who)
+	var got []string
+	for _, o := range p.Origins(who) {
+		got = append(got, o.Role+": "+o.Why)
+	}
+	want := []string{
+		"dev: role dev (policy.yaml:4), as member auth0|7",
+		"ops: role ops (policy.yaml:5), assigned by an administrator",
+		"viewer: role viewer (built in), assigned by an administrator",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"dev", "ops", "viewer"}, who.Roles); diff != "" {
+		t.Errorf("roles (-want +got):\n%s", diff)
 	}
 }
 

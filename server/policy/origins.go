@@ -29,7 +29,8 @@ func (p *Policy) Origins(pr *identity.Principal) []Origin {
 	return p.personOrigins(pr)
 }
 
-// personOrigins says which member or group entries name a person.
+// personOrigins says which member or group entries name a person, and which roles
+// an administrator gave.
 func (p *Policy) personOrigins(pr *identity.Principal) []Origin {
 	var out []Origin
 	email := foldEmail(pr.Email)
@@ -43,10 +44,20 @@ func (p *Policy) personOrigins(pr *identity.Principal) []Origin {
 			out = append(out, r.because("as member "+pr.Subject))
 		case group >= 0:
 			out = append(out, r.because("by group "+r.groups[group]))
+		case slices.Contains(pr.Assigned, r.name):
+			out = append(out, r.because(byAdministrator))
+		}
+	}
+	for _, name := range pr.Assigned {
+		if p.role(name) == nil && p.HasRole(name) {
+			out = append(out, Origin{Role: name, Why: fmt.Sprintf("role %s (built in), %s", name, byAdministrator)})
 		}
 	}
 	return out
 }
+
+// byAdministrator is why somebody has a role that no rule of the policy gives them.
+const byAdministrator = "assigned by an administrator"
 
 // accessKeyOrigins says which entries name an access key.
 func (p *Policy) accessKeyOrigins(pr *identity.Principal) []Origin {

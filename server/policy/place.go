@@ -144,7 +144,7 @@ func checkPath(s string) error {
 // can begin there. Path is relative to the server's base URL.
 func Reserved(path string) bool {
 	for _, prefix := range [...]string{
-		"/_auth", "/_health", "/oauth", "/v1/auth",
+		"/_auth", "/_health", "/_portal", "/oauth", "/v1/auth",
 		"/api/v1/user/api-keys", "/api/v1/keys", "/api/v1/onboarding",
 		"/.well-known/openid-configuration",
 		"/.well-known/oauth-authorization-server",

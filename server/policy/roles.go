@@ -13,7 +13,8 @@ type role struct {
 	scopes  []string
 	members members
 	groups  []string
-	tier    string // of people who have it, and of API keys that name none; "" is none
+	tier    string   // of people who have it, and of API keys that name none; "" is none
+	written []string // the members as they were written
 }
 
 // keyRule is what the policy says of one access key.
@@ -55,7 +56,9 @@ func (c *compiler) readMember(r *role, w word) {
 	}
 	if reason := r.members.add(w.text); reason != "" {
 		c.fail(w.node, "member %q%s", w.text, reason)
+		return
 	}
+	r.written = append(r.written, w.text)
 }
 
 // readAccessKeys reads the section access_keys: what single keys may do.

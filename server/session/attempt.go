@@ -40,6 +40,7 @@ type Attempt struct {
 	RedirectURL string
 	Next        string // where the browser wanted to go
 	Ends        time.Time
+	Again       bool // the provider was asked to have the person prove who they are
 }
 
 // NewAttempt returns an attempt that ends 10 minutes after now.
@@ -73,6 +74,9 @@ func (m *Manager) SealAttempt(a Attempt) (value string, err error) {
 		p.text(s)
 	}
 	p.time(a.Ends)
+	if a.Again {
+		p.text("again")
+	}
 	sealed, err := m.seals.Seal(sealedAttempt, a.State, p)
 	if err != nil {
 		return "", err
@@ -107,6 +111,7 @@ func (m *Manager) OpenAttempt(state, value string) (Attempt, error) {
 		State: state, Nonce: u.text(), Verifier: u.text(), Provider: u.text(),
 		RedirectURL: u.text(), Next: u.text(), Ends: u.time(),
 	}
+	a.Again = !u.done() && u.text() == "again"
 	if !u.done() {
 		return Attempt{}, ErrNoAttempt
 	}

@@ -65,7 +65,13 @@ func (m *Manager) Sessions(ctx context.Context, f Filter, after string, limit in
 // Users lists users, newest first, at most limit, after the user with the ID
 // after ("" from the start).
 func (m *Manager) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	list, err := m.store.Users(ctx, after, limit)
+	return m.FindUsers(ctx, "", after, limit)
+}
+
+// FindUsers is Users for those who have a text in name, address or subject,
+// whatever its case.
+func (m *Manager) FindUsers(ctx context.Context, search, after string, limit int) ([]User, error) {
+	list, err := m.store.FindUsers(ctx, search, after, limit)
 	return list, unavailable(err)
 }
 
@@ -86,5 +92,16 @@ func (m *Manager) SetDisabled(ctx context.Context, id string, at time.Time) erro
 	case !at.IsZero():
 		m.ended(f)
 	}
+	return unavailable(err)
+}
+
+// SetRoles makes roles all that an administrator gave to a user whose
+// RolesVersion is still version. When it returns, no request of this process is
+// let in with what was before; sessions go on. Errors: ErrNoUser, ErrConflict,
+// ErrUnavailable.
+func (m *Manager) SetRoles(ctx context.Context, id string, version int64, roles []string) error {
+	f := Filter{UserID: id}
+	err := m.store.SetRoles(ctx, id, version, roles)
+	m.doubtAll(f.chooses) // also after an error: it may have been done
 	return unavailable(err)
 }

@@ -49,10 +49,25 @@ func (m *Manager) Get(ctx context.Context, cookie string) (*Session, error) {
 		return nil, err
 	}
 	m.touch(s, now)
-	if at := s.Record().RenewAt; !at.IsZero() && m.cfg.Renew != nil {
-		return m.renewDue(ctx, s)
+	return m.asked(ctx, s)
+}
+
+// Look is Get for what a page asks by itself while nobody does anything: the session
+// does not count as used. The provider is asked all the same.
+func (m *Manager) Look(ctx context.Context, cookie string) (*Session, error) {
+	s, err := m.Peek(ctx, cookie)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	return m.asked(ctx, s)
+}
+
+// asked is a session as it is once the provider was asked, where that is due.
+func (m *Manager) asked(ctx context.Context, s *Session) (*Session, error) {
+	if at := s.Record().RenewAt; at.IsZero() || m.cfg.Renew == nil {
+		return s, nil
+	}
+	return m.renewDue(ctx, s)
 }
 
 // Peek is Get without a use of the session and without a word to the provider.

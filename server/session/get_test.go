@@ -230,6 +230,8 @@ func TestEveryErrorOfTheStoreSaysUnavailable(t *testing.T) {
 		"Users":       func() error { _, err := m.Users(ctx, "", 1); return err },
 		"User":        func() error { _, err := m.User(ctx, "usr_0"); return err },
 		"SetDisabled": func() error { return m.SetDisabled(ctx, "usr_0", time.Now()) },
+		"FindUsers":   func() error { _, err := m.FindUsers(ctx, "ann", "", 1); return err },
+		"SetRoles":    func() error { return m.SetRoles(ctx, "usr_0", 0, nil) },
 	} {
 		if err := call(); !errors.Is(err, session.ErrUnavailable) || !errors.Is(err, errDown) {
 			t.Errorf("%s: %v", name, err)

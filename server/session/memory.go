@@ -257,8 +257,10 @@ const sessionBytes = 1500
 func weigh(r *Record) int64 {
 	n := sessionBytes + len(r.Sealed) + len(r.UserAgent) + len(r.IP) + len(r.Stamp) + len(r.SID) +
 		len(r.Subject) + len(r.Issuer) + len(r.Provider) + len(r.Username) + len(r.Email)
-	for _, g := range r.Groups {
-		n += 16 + len(g)
+	for _, list := range [][]string{r.Groups, r.Roles} {
+		for _, text := range list {
+			n += 16 + len(text)
+		}
 	}
 	return int64(n)
 }

@@ -14,12 +14,12 @@ import (
 
 // Errors of Store and Manager.
 var (
-	ErrNoSession   = errors.New("no such session")                   // unknown, ended or expired: the same to the caller
-	ErrNoUser      = errors.New("no such user")                      //
-	ErrDisabled    = errors.New("the user is disabled")              // sign-in is refused, sessions were ended
-	ErrAttemptUsed = errors.New("the login attempt is used up")      // its state came back a second time
-	ErrUnavailable = errors.New("the store cannot be asked")         // nothing may be concluded: answer 503
-	ErrConflict    = errors.New("the session was changed meanwhile") // another process renewed it first
+	ErrNoSession   = errors.New("no such session")              // unknown, ended or expired: the same to the caller
+	ErrNoUser      = errors.New("no such user")                 //
+	ErrDisabled    = errors.New("the user is disabled")         // sign-in is refused, sessions were ended
+	ErrAttemptUsed = errors.New("the login attempt is used up") // its state came back a second time
+	ErrUnavailable = errors.New("the store cannot be asked")    // nothing may be concluded: answer 503
+	ErrConflict    = errors.New("it was changed meanwhile")     // another process renewed the session, or set the roles, first
 )
 
 // Local is the provider's name of sessions that began with the users file.
@@ -46,8 +46,12 @@ type Record struct {
 	Sealed  []byte // Tokens, encrypted; nil for none
 	Version int64  // raised by each Renew, from 1
 
+	Roles        []string // of the user, see User.Roles
+	RolesVersion int64    // raised by each SetRoles of the user, from 0
+
 	RenewAt   time.Time // when the provider is asked again; zero is never
 	CreatedAt time.Time
+	ProvedAt  time.Time // when the person proved who they are for this session; zero: a provider remembered them
 	SeenAt    time.Time // last use; in the store some seconds late
 	ExpiresAt time.Time // absolute end
 
@@ -79,14 +83,16 @@ func (Tokens) GoString() string { return "[tokens]" }
 // A User is a person who signed in at least once. Users are linked on (Issuer,
 // Subject) alone, never on an e-mail address.
 type User struct {
-	ID         string // "usr_" and 26 characters
-	Provider   string
-	Issuer     string
-	Subject    string
-	Claims               // of the last sign-in or renewal
-	CreatedAt  time.Time // first sign-in
-	SeenAt     time.Time // last sign-in
-	DisabledAt time.Time // zero: may sign in
+	ID           string // "usr_" and 26 characters
+	Provider     string
+	Issuer       string
+	Subject      string
+	Claims                 // of the last sign-in or renewal
+	Roles        []string  // that an administrator gave, beside those of the policy; sorted
+	RolesVersion int64     // raised by each SetRoles, from 0
+	CreatedAt    time.Time // first sign-in
+	SeenAt       time.Time // last sign-in
+	DisabledAt   time.Time // zero: may sign in
 }
 
 // A Filter chooses sessions. Empty fields choose nothing out; the zero value
@@ -152,13 +158,19 @@ type Store interface {
 	// User returns one user. Errors: ErrNoUser.
 	User(ctx context.Context, id string) (User, error)
 
-	// Users lists users, newest first, at most limit, after the user with the ID
+	// FindUsers lists the users who have a text in name, address or subject (""
+	// is in everybody's), newest first, at most limit, after the user with the ID
 	// after.
-	Users(ctx context.Context, after string, limit int) ([]User, error)
+	FindUsers(ctx context.Context, search, after string, limit int) ([]User, error)
 
 	// SetDisabled disables a user at a time and ends their sessions, telling
 	// every process; the zero time enables them again. Errors: ErrNoUser.
 	SetDisabled(ctx context.Context, id string, at time.Time) error
+
+	// SetRoles makes roles all that an administrator gave to a user whose
+	// RolesVersion is still version, and tells every process. Errors: ErrNoUser,
+	// ErrConflict.
+	SetRoles(ctx context.Context, id string, version int64, roles []string) error
 }
 
 // A Change is one line of the store's change table, by which the memories of all
@@ -171,5 +183,5 @@ type Change struct {
 // The kinds of changes that a Manager follows.
 const (
 	ChangedSession = "session" // Key is a Hash in hex: the session ended or was renewed
-	ChangedUser    = "user"    // Key is a User.ID: disabled, all sessions ended
+	ChangedUser    = "user"    // Key is a User.ID: disabled, all sessions ended; or given other roles
 )

@@ -119,17 +119,27 @@ func (s *Session) Principal(under any, makePrincipal func(*Session) *identity.Pr
 // adopt takes a record over where it is newer than the one that is there. The
 // caller holds the shard's lock.
 func (s *Session) adopt(r *Record) {
-	if v := s.present.Load(); v == nil || r.Version > v.record.Version {
+	switch v := s.present.Load(); {
+	case v == nil || r.Version > v.record.Version:
 		s.replace(r)
+	case r.RolesVersion > v.record.RolesVersion: // renewals and roles go their own ways
+		next := v.record
+		next.Roles, next.RolesVersion = r.Roles, r.RolesVersion
+		s.replace(&next)
 	}
 	seen := r.SeenAt.UnixMilli()
 	raise(&s.seen, seen)
 	raise(&s.written, seen)
 }
 
-// replace makes r the present record. The caller holds the shard's lock.
+// replace makes r the present record, with the newer roles of the two: a renewal
+// knows those from when it began. The caller holds the shard's lock.
 func (s *Session) replace(r *Record) {
-	s.present.Store(&view{record: *r})
+	next := &view{record: *r}
+	if v := s.present.Load(); v != nil && v.record.RolesVersion > r.RolesVersion {
+		next.record.Roles, next.record.RolesVersion = v.record.Roles, v.record.RolesVersion
+	}
+	s.present.Store(next)
 }
 
 // deadAt reports whether time has ended the session, as far as is known here.

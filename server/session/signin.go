@@ -19,6 +19,10 @@ type Login struct {
 	Tokens  Tokens    // zero for none
 	RenewAt time.Time // when to ask the provider again; zero is never
 
+	// Proved: the person proved who they are just now, by a password of ours or because
+	// the provider was asked to have them do so.
+	Proved bool
+
 	IP, UserAgent string
 
 	Attempt Attempt // used up by the sign-in; zero is none (local users)
@@ -49,7 +53,7 @@ func (m *Manager) SignIn(ctx context.Context, l Login) (cookie string, s *Sessio
 	ld, _ := m.loads.join(&r.Hash)
 	m.fetch(ctx, ld, r.Hash, func(ctx context.Context, _ Hash) (Record, error) {
 		user, err := m.store.SignIn(ctx, r, attempt, ends)
-		r.UserID = user.ID
+		r.UserID, r.Roles, r.RolesVersion = user.ID, user.Roles, user.RolesVersion
 		return r, err
 	})
 	if ld.err != nil {
@@ -67,6 +71,9 @@ func (m *Manager) newRecord(h Hash, l *Login) (Record, error) {
 		Claims: l.Claims.cut(), Version: 1,
 		RenewAt: milliseconds(l.RenewAt), CreatedAt: now, SeenAt: now, ExpiresAt: milliseconds(now.Add(m.cfg.Lifetime)),
 		IP: l.IP, UserAgent: cut(l.UserAgent, maxUserAgent),
+	}
+	if l.Proved {
+		r.ProvedAt = now
 	}
 	var err error
 	r.Sealed, err = m.sealTokens(&r, l.Tokens)

@@ -158,7 +158,7 @@ func (f *faulty) Session(ctx context.Context, h session.Hash) (session.Record, e
 	if !ok {
 		return session.Record{}, session.ErrNoSession
 	}
-	return r, nil
+	return f.withRoles(r), nil
 }
 
 func (f *faulty) Sessions(ctx context.Context, filter session.Filter, after string, limit int) ([]session.Record, error) {
@@ -169,7 +169,7 @@ func (f *faulty) Sessions(ctx context.Context, filter session.Filter, after stri
 	var list []session.Record
 	for _, r := range f.sessions {
 		if chooses(filter, r) {
-			list = append(list, r)
+			list = append(list, f.withRoles(r))
 		}
 	}
 	slices.SortFunc(list, func(a, b session.Record) int { return b.CreatedAt.Compare(a.CreatedAt) })
@@ -209,10 +209,10 @@ func (f *faulty) ClaimRenewal(ctx context.Context, h session.Hash, version int64
 		return r, false, session.ErrNoSession
 	}
 	if r.Version != version || f.claims[h].After(now) {
-		return r, false, nil
+		return f.withRoles(r), false, nil
 	}
 	f.claims[h] = until
-	return r, true, nil
+	return f.withRoles(r), true, nil
 }
 
 func (f *faulty) Renew(ctx context.Context, r session.Record) error {
@@ -282,12 +282,43 @@ func (f *faulty) User(ctx context.Context, id string) (session.User, error) {
 	return session.User{}, session.ErrNoUser
 }
 
-func (f *faulty) Users(ctx context.Context, after string, limit int) ([]session.User, error) {
-	if err := f.enter(ctx, "Users"); err != nil {
+func (f *faulty) FindUsers(ctx context.Context, search, after string, limit int) ([]session.User, error) {
+	if err := f.enter(ctx, "FindUsers"); err != nil {
 		return nil, err
 	}
-	defer f.leave("Users")
-	return slices.Clone(f.users[:min(limit, len(f.users))]), nil
+	defer f.leave("FindUsers")
+	var list []session.User
+	for _, u := range f.users {
+		if strings.Contains(u.Username, search) && len(list) < limit {
+			list = append(list, u)
+		}
+	}
+	return list, nil
+}
+
+func (f *faulty) SetRoles(ctx context.Context, id string, version int64, roles []string) error {
+	if err := f.enter(ctx, "SetRoles"); err != nil {
+		return err
+	}
+	defer f.leave("SetRoles")
+	i := slices.IndexFunc(f.users, func(u session.User) bool { return u.ID == id })
+	switch {
+	case i < 0:
+		return session.ErrNoUser
+	case f.users[i].RolesVersion != version:
+		return session.ErrConflict
+	}
+	f.users[i].Roles, f.users[i].RolesVersion = roles, version+1
+	f.changes = append(f.changes, session.Change{Kind: session.ChangedUser, Key: id})
+	return nil
+}
+
+// withRoles is a session as it is read: with the roles of its user.
+func (f *faulty) withRoles(r session.Record) session.Record {
+	if i := slices.IndexFunc(f.users, func(u session.User) bool { return u.ID == r.UserID }); i >= 0 {
+		r.Roles, r.RolesVersion = f.users[i].Roles, f.users[i].RolesVersion
+	}
+	return r
 }
 
 func (f *faulty) SetDisabled(ctx context.Context, id string, at time.Time) error {

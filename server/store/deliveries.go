@@ -95,6 +95,29 @@ func (s *Store) Deliveries(ctx context.Context, endpointID string, state webhook
 	return all, err
 }
 
+// LastDeliveries returns the newest delivery of each endpoint that has one, by the ID of
+// the endpoint.
+func (s *Store) LastDeliveries(ctx context.Context, endpointIDs []string) (map[string]webhook.Delivery, error) {
+	last := map[string]webhook.Delivery{}
+	if len(endpointIDs) == 0 || !storable(endpointIDs...) {
+		return last, nil
+	}
+	ids := make([]any, len(endpointIDs))
+	for i, id := range endpointIDs {
+		ids[i] = id
+	}
+	err := s.read(ctx, "look up the last deliveries", func(ctx context.Context, c conn) error {
+		all, err := list(ctx, c, scanDelivery, "SELECT "+deliveryColumns+` FROM webhooks w
+			JOIN deliveries d ON d.id = (SELECT n.id FROM deliveries n WHERE n.endpoint_id = w.id ORDER BY n.created_at DESC, n.id DESC LIMIT 1)
+			JOIN events v ON v.id = d.event_id WHERE w.id IN (?`+strings.Repeat(", ?", len(ids)-1)+")", ids...)
+		for i := range all {
+			last[all[i].EndpointID] = all[i]
+		}
+		return err
+	})
+	return last, err
+}
+
 // Delivery returns one delivery of an endpoint. Error: webhook.ErrNotFound.
 func (s *Store) Delivery(ctx context.Context, endpointID, id string) (webhook.Delivery, error) {
 	var d webhook.Delivery

@@ -66,6 +66,30 @@ func TestDeliveryGoesItsWay(t *testing.T) {
 	})
 }
 
+func TestTheLastDeliveryOfEachWebhookIsTheNewest(t *testing.T) {
+	each(t, func(t *testing.T, s *Store, _ string) {
+		two, one, none := newEndpoint("ann", start), newEndpoint("bob", start), newEndpoint("ann", start)
+		for _, e := range []*webhook.Endpoint{&two, &one, &none} {
+			*e = addEndpoint(t, s, *e)
+		}
+		deliver(t, s, two, "old", start)
+		deliver(t, s, two, "same-time-b", start.Add(time.Hour))
+		deliver(t, s, two, "same-time-a", start.Add(time.Hour))
+		deliver(t, s, one, "other", start)
+		finish(t, s, "other", webhook.Delivered, start.Add(time.Second), time.Time{})
+		got := map[string]string{}
+		last, err := s.LastDeliveries(t.Context(), []string{two.ID, one.ID, none.ID, "whk_unknown"})
+		must(t, err)
+		for endpoint, d := range last {
+			got[endpoint] = d.ID + " " + string(d.State)
+		}
+		wantSame(t, "the last", got, map[string]string{two.ID: "dlv_same-time-b pending", one.ID: "dlv_other delivered"})
+		last, err = s.LastDeliveries(t.Context(), nil)
+		must(t, err)
+		wantSame(t, "of no webhook", last, map[string]webhook.Delivery{})
+	})
+}
+
 func wantNext(t testing.TB, s *Store, want time.Time) {
 	t.Helper()
 	next, err := s.NextDelivery(t.Context())

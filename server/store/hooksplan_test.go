@@ -67,11 +67,14 @@ func TestStatementsOfHooksAndUsageUseIndices(t *testing.T) {
 			}
 		}
 		for part, index := range map[string]string{
-			"due_at <= ?":                                          "deliveries_due",
-			"min(at) FROM now_due":                                 "deliveries_due",
+			"due_at <= ?":          "deliveries_due",
+			"min(at) FROM now_due": "deliveries_due",
+			"d.endpoint_id = w.id AND d.state = 'dead'":            "deliveries_", // which one, PostgreSQL decides by how many there are
 			"d.endpoint_id = ? ORDER BY":                           "deliveries_newest",
 			"d.state = ? ORDER BY":                                 "deliveries_in_state",
 			"last_at < ? ORDER BY":                                 "deliveries_ended",
+			"endpoint_id > '' LIMIT":                               "deliveries_due",
+			"last_at DESC, id DESC LIMIT":                          "deliveries_ended",
 			"w.owner = ? ORDER BY":                                 "webhooks_of_owner",
 			"everybodys AND w.owner <> ?":                          "webhooks_of_everybody",
 			"span = ? AND start >= ? AND start < ? AND key_id = ?": "_of_key",
@@ -111,6 +114,10 @@ func hooksCalls(t testing.TB, s *Store, e webhook.Endpoint) {
 		_, err = s.Endpoints(ctx, "", true, after, 5)
 		must(t, err)
 	}
+	for _, owner := range []string{e.Owner, ""} {
+		_, err := s.FailingEndpoints(ctx, owner, owner == "", start.Add(time.Minute), 5)
+		must(t, err)
+	}
 	_, err := s.Endpoint(ctx, e.ID)
 	must(t, err)
 	e, err = s.ChangeEndpoint(ctx, e, Journal{Events: []webhook.Event{newEvent(webhook.KeyCreated, "owner7", start)}})
@@ -124,9 +131,13 @@ func hooksCalls(t testing.TB, s *Store, e webhook.Endpoint) {
 	}
 	_, err = s.Delivery(ctx, e.ID, "dlv_1")
 	must(t, err)
+	_, _, err = s.DeliveryCounts(ctx, 5)
+	must(t, err)
 	wantNext(t, s, start)
 	claimed(t, s, start.Add(minute), 50, 5)
 	finish(t, s, "1", webhook.Pending, start, start.Add(time.Hour))
+	_, err = s.LastDeliveries(ctx, []string{e.ID, "whk_none"})
+	must(t, err)
 	_, err = s.SweepDeliveries(ctx, start.Add(5*time.Second), 5000)
 	must(t, err)
 	must(t, s.RemoveEndpoint(ctx, e.ID, Journal{}))

@@ -14,7 +14,8 @@ import (
 // maxSearch is how long a text can be that some key has in it, in bytes.
 const maxSearch = 4 * apikey.MaxDescription
 
-// A KeyFilter chooses API keys. Empty fields choose nothing out.
+// A KeyFilter chooses API keys, and says how they are listed. Empty fields choose
+// nothing out; the newest come first where nothing is said.
 type KeyFilter struct {
 	Owner       string
 	All         bool // needed where Owner is "": everybody's
@@ -22,6 +23,8 @@ type KeyFilter struct {
 	Status      apikey.Status
 	Role        string
 	Search      string // in name, description, prefix, and ID; upper and lower case are the same
+	Sort        KeySort
+	Ascending   bool // the earliest, or A, first; else the latest, or Z
 }
 
 // statusTerms are the conditions of apikey.Record.Status; each ? is the time.
@@ -87,24 +90,33 @@ func (c conn) key(ctx context.Context, id string) (apikey.Record, error) {
 	return r, err
 }
 
-// Keys lists keys, the newest first, from behind the one that after names. An
-// after that is no key is behind the end.
+// Keys lists keys in the order of the filter, from behind the one whose Cursor is
+// after. An after that is no cursor, or of no key, is behind the end.
 func (s *Store) Keys(ctx context.Context, f KeyFilter, now time.Time, after string, limit int) ([]apikey.Record, error) {
 	where, args, ok := f.choice(now)
-	if !ok || limit <= 0 || !storable(after) {
+	place, known := f.place(after)
+	if !ok || !known || limit <= 0 {
 		return nil, nil
 	}
-	if after != "" {
-		where += " AND (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ?)"
-		args = append(args, after)
-	}
 	var all []apikey.Record
-	err := s.read(ctx, "list API keys", func(ctx context.Context, c conn) (err error) {
-		all, err = list(ctx, c, scanKey, "SELECT "+keyColumns+" FROM api_keys WHERE "+where+
-			" ORDER BY created_at DESC, id DESC LIMIT ?", slices.Concat(args, []any{limit})...)
-		return err
+	err := s.read(ctx, "list API keys", func(ctx context.Context, c conn) error {
+		all = nil
+		for _, run := range f.runs(c.dialect, place) {
+			some, err := list(ctx, c, scanKey, "SELECT "+keyColumns+" FROM api_keys WHERE "+where+" AND "+run.where+
+				" ORDER BY "+run.order+" LIMIT ?", slices.Concat(args, run.args, []any{limit - len(all)})...)
+			if err != nil {
+				return err
+			}
+			if all = append(all, some...); len(all) == limit {
+				break
+			}
+		}
+		return nil
 	})
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // ByHash implements apikey.Store. Of several keys the one of the earliest hash is

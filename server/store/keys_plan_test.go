@@ -58,11 +58,26 @@ func TestKeyStatementsUseIndices(t *testing.T) {
 		s.watch = func(q querier) querier { return &explained{q, t, s.dialect, plans} }
 		ctx, r := t.Context(), all[1500]
 
-		for _, f := range []KeyFilter{{All: true}, {Owner: r.Owner}, {All: true, Status: apikey.Active, Search: "ci"}, {Owner: r.Owner, Status: apikey.Expired}} {
-			for _, after := range []string{"", r.ID} {
+		for _, f := range []KeyFilter{
+			{All: true},
+			{Owner: r.Owner},
+			{All: true, Status: apikey.Active, Search: "ci"},
+			{Owner: r.Owner, Status: apikey.Expired},
+			{All: true, Sort: ByName, Ascending: true},
+			{All: true, Sort: ByExpiry},
+			{Owner: r.Owner, Sort: ByName},
+			{Owner: r.Owner, Sort: ByLastUse, Ascending: true},
+		} {
+			for _, after := range []string{"", f.Cursor(r)} {
 				_, err := s.Keys(ctx, f, start, after, 10)
 				must(t, err)
 			}
+		}
+		for _, f := range []KeyFilter{{All: true}, {Owner: r.Owner}} {
+			_, err := s.EndingKeys(ctx, f, start, start.Add(30*time.Hour), start.Add(40*time.Hour), 10)
+			must(t, err)
+			_, err = s.NearLimit(ctx, f, start, "ops 2026-03-01", "ops 2026-03", 10)
+			must(t, err)
 		}
 		_, err := s.Key(ctx, r.ID)
 		must(t, err)
@@ -141,6 +156,18 @@ func TestIndicesServeWhatTheyAreFor(t *testing.T) {
 			"api_keys_prefix":     chosen("prefix = ?", r.Prefix),
 			"api_keys_expire": func() error {
 				_, err := s.ExpiringKeys(ctx, start.Add(24*time.Hour+time.Minute), 1, 10)
+				return err
+			},
+			"api_keys_by_name": func() error {
+				_, err := s.Keys(ctx, KeyFilter{All: true, Sort: ByName}, start, KeyFilter{Sort: ByName}.Cursor(r), 10)
+				return err
+			},
+			"api_keys_by_expiry": func() error {
+				_, err := s.EndingKeys(ctx, KeyFilter{All: true}, start, start.Add(24*time.Hour+time.Minute), start.Add(24*time.Hour+time.Minute), 10)
+				return err
+			},
+			"api_keys_limited": func() error {
+				_, err := s.NearLimit(ctx, KeyFilter{All: true}, start, "ops 2026-03-01", "ops 2026-03", 10)
 				return err
 			},
 			"api_keys_imported": func() error {

@@ -70,6 +70,14 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 // String names the database for people and logs: no user and no password.
 func (s *Store) String() string { return s.name }
 
+// Kind names the database: "sqlite" or "postgresql".
+func (s *Store) Kind() string {
+	if s.dialect.numbered {
+		return "postgresql"
+	}
+	return "sqlite"
+}
+
 // Close ends all connections. Whoever runs Follow ends that first.
 func (s *Store) Close() error {
 	var errs []error

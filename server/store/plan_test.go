@@ -157,5 +157,5 @@ func wholeTable(plan string) bool {
 // readWhole reports whether a line of a plan is of an index that may be read from
 // end to end.
 func readWhole(line string) bool {
-	return strings.Contains(line, "_newest") || strings.Contains(line, "_of_everybody") || strings.Contains(line, "webhooks_disabled")
+	return strings.Contains(line, "_newest") || strings.Contains(line, "_by_name") || strings.Contains(line, "_limited") || strings.Contains(line, "_of_everybody") || strings.Contains(line, "webhooks_disabled")
 }

@@ -44,6 +44,7 @@ var postgresDialect = dialect{
 	skipLocked: " FOR UPDATE SKIP LOCKED",
 	holdKey:    " FOR KEY SHARE",
 	lockName:   "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
+	sortedName: `split_part(search, chr(10), 1) COLLATE "C"`,
 	numbered:   true,
 	writable:   refuseReadOnly,
 	touch:      touchTogether,

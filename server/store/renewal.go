@@ -34,8 +34,8 @@ func (s *Store) Renew(ctx context.Context, r session.Record) error {
 		return fault("renew a session", err)
 	}
 	return s.write(ctx, "renew a session", func(ctx context.Context, c conn) error {
-		_, err := c.exec(ctx, "UPDATE users SET username = ?, email = ?, group_list = ? WHERE id = (SELECT user_id FROM sessions WHERE hash = ?)",
-			append(claims[:len(claims):len(claims)], r.Hash[:])...)
+		_, err := c.exec(ctx, "UPDATE users SET username = ?, email = ?, group_list = ?, search = ? WHERE id = (SELECT user_id FROM sessions WHERE hash = ?)",
+			append(claims[:len(claims):len(claims)], searchOf(r.Subject, r.Claims), r.Hash[:])...)
 		if err != nil {
 			return err
 		}

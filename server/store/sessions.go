@@ -79,7 +79,7 @@ func (s *Store) Sessions(ctx context.Context, f session.Filter, after string, li
 			args = slices.Concat(args, []any{created, after})
 		}
 		var err error
-		all, err = list(ctx, c, scanSession, "SELECT "+sessionColumns+" FROM sessions s WHERE "+where+
+		all, err = list(ctx, c, scanSession, "SELECT "+sessionColumns+" FROM sessions s JOIN users u ON u.id = s.user_id WHERE "+where+
 			" ORDER BY s.created_at DESC, s.id DESC LIMIT ?", slices.Concat(args, []any{limit})...)
 		return err
 	})

@@ -64,13 +64,15 @@ func recordUser(ctx context.Context, c conn, r session.Record) (session.User, er
 	id := "usr_" + strings.ToLower(rand.Text())
 	at := millis(r.CreatedAt)
 	args := append([]any{id, r.Provider, r.Issuer, r.Subject}, claims...)
+	args = append(args, searchOf(r.Subject, r.Claims), at, at)
 	return scanUser(c.row(ctx, `
-		INSERT INTO users AS u (id, provider, issuer, subject, username, email, group_list, created_at, seen_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO users AS u (id, provider, issuer, subject, username, email, group_list, search, created_at, seen_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (issuer, subject) DO UPDATE SET
 			provider = excluded.provider, username = excluded.username, email = excluded.email, group_list = excluded.group_list,
+			search = excluded.search,
 			seen_at = CASE WHEN u.seen_at > excluded.seen_at THEN u.seen_at ELSE excluded.seen_at END
-		RETURNING `+userColumns, append(args, at, at)...))
+		RETURNING `+userColumns, args...))
 }
 
 func addSession(ctx context.Context, c conn, r session.Record) error {
@@ -80,10 +82,10 @@ func addSession(ctx context.Context, c conn, r session.Record) error {
 	}
 	args := append([]any{r.ID, r.Hash[:], r.ClientID, r.UserID, r.Provider, r.Issuer, r.Subject, r.SID, r.Stamp}, claims...)
 	args = append(args, orNull(r.Sealed), r.Version, millis(r.RenewAt), millis(r.CreatedAt), millis(r.SeenAt),
-		millis(r.ExpiresAt), mended(r.IP), mended(r.UserAgent))
+		millis(r.ExpiresAt), mended(r.IP), mended(r.UserAgent), millis(r.ProvedAt))
 	_, err = c.exec(ctx, `
 		INSERT INTO sessions (id, hash, client_id, user_id, provider, issuer, subject, sid, stamp,
-			username, email, group_list, sealed, version, renew_at, created_at, seen_at, expires_at, ip, user_agent)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
+			username, email, group_list, sealed, version, renew_at, created_at, seen_at, expires_at, ip, user_agent, proved_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
 	return err
 }

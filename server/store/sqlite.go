@@ -30,11 +30,12 @@ const (
 // sqliteDialect needs no locks of rows: BEGIN IMMEDIATE lets one transaction in
 // at a time, in this process and in others.
 var sqliteDialect = dialect{
-	clock:     "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
-	indexedBy: " INDEXED BY ",                                   // it has no statistics to choose by
-	writable:  func(context.Context, conn) error { return nil }, // the transaction has begun, so it may write
-	touch:     touchEach,
-	touchKeys: touchKeysEach,
+	clock:      "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+	indexedBy:  " INDEXED BY ", // it has no statistics to choose by
+	sortedName: "substr(search, 1, instr(search, char(10)) - 1)",
+	writable:   func(context.Context, conn) error { return nil }, // the transaction has begun, so it may write
+	touch:      touchEach,
+	touchKeys:  touchKeysEach,
 }
 
 // openSQLite opens the file, which it makes with mode 0600; SQLite gives the

@@ -35,6 +35,7 @@ type dialect struct {
 	holdKey    string // after a SELECT: until the transaction ends its rows may be changed, but not removed
 	lockName   string // holds apart the transactions that name the same thing; "" where all are apart
 	indexedBy  string // before the name of an index, after that of its table: it must be used; "" where the database chooses well
+	sortedName string // the name of an API key as lists are sorted by it, as api_keys_by_name has it
 	numbered   bool   // parameters are $1, $2, …
 	notify     string // tells followers in other processes to look; "" where they find out by themselves
 

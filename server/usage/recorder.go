@@ -17,7 +17,7 @@ import (
 
 const (
 	defaultMost  = 10_000
-	defaultEvery = 10 * time.Second
+	defaultEvery = 2 * time.Second
 
 	// endTime is how long the last flush may take.
 	endTime = 5 * time.Second
@@ -43,7 +43,7 @@ type Config struct {
 	// error. Buckets of the same minute and dimensions come again and again.
 	Flush func(context.Context, []Bucket) error
 
-	// Every is the time between two flushes; 0 is 10 s. It is about as much as a
+	// Every is the time between two flushes; 0 is 2 s. It is about as much as a
 	// kill -9 loses.
 	Every time.Duration
 
