@@ -98,6 +98,18 @@ func toDuration(at func(*settings) *time.Duration) setter {
 	}
 }
 
+// toSpan is toDuration for what 0 turns off.
+func toSpan(at func(*settings) *time.Duration) setter {
+	above := toDuration(at)
+	return func(s *settings, values []string) error {
+		if d, err := time.ParseDuration(last(values)); err == nil && d == 0 {
+			*at(s) = 0
+			return nil
+		}
+		return above(s, values)
+	}
+}
+
 // commas returns the entries of comma-separated values, blanks trimmed, empty
 // ones dropped.
 func commas(values []string) []string {

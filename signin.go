@@ -103,6 +103,12 @@ func signInOptions() table {
 			set:   toDuration(func(s *settings) *time.Duration { return &s.server.SignIn.Idle }),
 		},
 		{
+			name: "fresh-login", kind: single, arg: "DURATION", def: "15m", group: signIn, aka: "sudo-timeout reauth",
+			usage: "sign in again for dangerous acts if longer ago than this",
+			more:  "Making and removing access keys, other roles for people and the like. 0 never asks.",
+			set:   toSpan(func(s *settings) *time.Duration { return &s.server.SignIn.FreshLogin }),
+		},
+		{
 			name: "no-tls-verify", kind: toggle, group: signIn, waved: true, aka: "insecure insecure-skip-verify",
 			usage: "do not verify the provider's certificate (never in production)",
 			set:   toBool(func(s *settings) *bool { return &s.server.SignIn.NoTLSVerify }),

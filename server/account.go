@@ -1,13 +1,11 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
 
-	"wavegate/keychain"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/portal"
@@ -133,66 +131,4 @@ func (s *Server) endOwn(others bool) func(*exchange, *http.Request) error {
 		redirect(ex, http.StatusSeeOther, s.withNext(accountPath, ""))
 		return nil
 	}
-}
-
-// changePassword gives a local user another password, ends the other sessions
-// and goes on with a new one.
-func (s *Server) changePassword(ex *exchange, r *http.Request) error {
-	form, rec, err := s.ownForm(ex, r)
-	if err != nil {
-		return err
-	}
-	if rec.Provider != session.Local {
-		return fault.NotFound()
-	}
-	if problem, err := s.tryPassword(ex, rec, form.Get("current_password"), form.Get("new_password"), form.Get("repeat_password")); err != nil || problem != "" {
-		if err != nil {
-			return err
-		}
-		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem})
-	}
-	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
-	who := s.behind(rec)
-	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: who.Owner}); err != nil {
-		return err
-	}
-	if _, err := s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {
-		return storeError(err)
-	}
-	stamp, _ := s.signIn.users.Stamp(rec.Subject)
-	return storeError(s.startSession(ex, r, s.withNext(accountPath, "")+"?changed=1", session.Login{
-		Provider: session.Local, Issuer: session.Local, Subject: rec.Subject, Stamp: stamp,
-		Claims: session.Claims{Username: rec.Username},
-	}))
-}
-
-// tryPassword changes the password in the users file. The problem is for the
-// person to mend.
-func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted, again string) (problem string, err error) {
-	_, err = s.verifyUser(ex, rec.Subject, current)
-	switch e := fault.From(err); {
-	case err == nil:
-	case e.Status == http.StatusUnauthorized:
-		return "The current password is wrong.", nil
-	default:
-		return "", err
-	}
-	switch {
-	case wanted != again:
-		return "The two new passwords are not the same.", nil
-	case wanted == current:
-		return "The new password is the current one.", nil
-	}
-	if err := keychain.CheckPassword(wanted); err != nil {
-		return err.Error(), nil
-	}
-	users := keychain.Users(s.cfg.Users.Path)
-	switch err := users.Change(rec.Subject, rec.Stamp, wanted); {
-	case errors.Is(err, keychain.ErrUnknownID), errors.Is(err, keychain.ErrChanged):
-		return "The password was changed elsewhere meanwhile. Sign in again.", nil
-	case err != nil:
-		s.log.Error("users file", "error", err)
-		return "", fault.New(http.StatusInternalServerError, "internal", "The password could not be written. Nothing was changed.").Because(err)
-	}
-	return "", s.reloadUsers()
 }

@@ -23,6 +23,7 @@ import (
 // the policy that gave it its scopes.
 type state struct {
 	policy     *policy.Policy
+	loadedAt   time.Time     // when the policy was read
 	oauth      *authz.Rules  // what the policy says to the authorization server
 	oauthOff   bool          // the policy wants no authorization server
 	shared     *token.Shared // session tokens under a secret of the policy; nil for none

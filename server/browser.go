@@ -83,7 +83,7 @@ func (s *Server) person(sess *session.Session, st *state) *identity.Principal {
 		r := sess.Record()
 		p := &identity.Principal{
 			Method: identity.MethodSession, Subject: s.signIn.providers.Load().subject(r.Provider, r.Subject),
-			Username: r.Username, Email: r.Email, Groups: r.Groups,
+			Username: r.Username, Email: r.Email, Groups: r.Groups, Assigned: r.Roles,
 			SessionID: r.ID, ClientID: r.ClientID, Ended: sess.Ended(),
 			Active: func() { s.signIn.sessions.Touch(sess) },
 		}

@@ -30,6 +30,7 @@ func (s *Server) answerClient(ex *exchange, status int, c *authz.Client, secret 
 	if secret != "" {
 		a.Client.Secret, a.Warning = secret, secretShownOnce
 	}
+	tagged(ex, c.Version)
 	return writeJSON(ex, status, a)
 }
 
@@ -111,6 +112,9 @@ func (s *Server) changeClient(ex *exchange, r *http.Request) error {
 	var p problems
 	raw, err := readFields(ex, r, &q, &p)
 	if err != nil {
+		return err
+	}
+	if a.match, err = ifMatch(r); err != nil {
 		return err
 	}
 	fields := q.readNulls(raw, &p)

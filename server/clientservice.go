@@ -68,9 +68,7 @@ func (k *clientService) create(ctx context.Context, a asker, q *clientRequest, p
 	if err := mayMake(a.apiCaller); err != nil {
 		return nil, "", err
 	}
-	now := k.now()
-	c := q.draft(a.apiCaller, k.policy, now, &p)
-	checkClient(c, &p)
+	c := k.draft(a.apiCaller, q, &p)
 	if err := p.err(); err != nil {
 		return nil, "", err
 	}
@@ -80,7 +78,7 @@ func (k *clientService) create(ctx context.Context, a asker, q *clientRequest, p
 	secret := ""
 	if authMethod(c) == "client_secret_basic" {
 		var kept authz.Secret
-		secret, kept = authz.NewSecret(now, time.Time{})
+		secret, kept = authz.NewSecret(c.CreatedAt, time.Time{})
 		c.Secrets = []authz.Secret{kept}
 	}
 	j := a.note(deed{"client.create", c.ID, c.Owner, clientFacts(c)}, clientEvent(c))
@@ -90,6 +88,13 @@ func (k *clientService) create(ctx context.Context, a asker, q *clientRequest, p
 	}
 	k.wrote()
 	return &made, secret, nil
+}
+
+// draft is the client that a request asks for. What is wrong with it is noted in p.
+func (k *clientService) draft(c *apiCaller, q *clientRequest, p *problems) *authz.Client {
+	made := q.draft(c, k.policy, k.now(), p)
+	checkClient(made, p)
+	return made
 }
 
 // beyond returns what a client would hold beyond whoever makes or changes it, in
@@ -178,7 +183,10 @@ func (k *clientService) change(ctx context.Context, a asker, id string, q *clien
 		}
 		facts := clientFacts(c)
 		facts["fields"] = strings.Join(fields, " ")
-		return facts, exceeding(k.beyond(a.apiCaller, &before, c))
+		if err := exceeding(k.beyond(a.apiCaller, &before, c)); err != nil {
+			return nil, err
+		}
+		return facts, a.match.check(before.Version) // of each try
 	})
 }
 

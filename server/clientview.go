@@ -33,6 +33,7 @@ type clientView struct {
 	Status                 string          `json:"status"`
 	CreatedAt              *string         `json:"created_at"`
 	DisabledAt             *string         `json:"disabled_at"`
+	Version                int64           `json:"version"` // raised by each change
 }
 
 // A secretView is a client's secret as the API shows it.
@@ -56,7 +57,7 @@ func viewClient(c *authz.Client, p *policy.Policy, now time.Time) clientView {
 		GrantTypes: append([]string{}, c.GrantTypes...), PKCE: pkceRequired, FirstParty: c.FirstParty, Introspection: c.Introspect,
 		Dynamic: c.Dynamic, AuthMethod: authMethod(c), JWKS: json.RawMessage("null"), IDTokenAlg: c.IDTokenAlg, URI: orNull(c.URI),
 		Tier: p.ClientTier(c.Tier).Name, Secrets: []secretView{}, Owner: c.Owner, Status: "active",
-		CreatedAt: orNull(rfc3339(c.CreatedAt)), DisabledAt: orNull(rfc3339(c.DisabledAt)),
+		CreatedAt: orNull(rfc3339(c.CreatedAt)), DisabledAt: orNull(rfc3339(c.DisabledAt)), Version: c.Version,
 	}
 	if c.PKCEOptional {
 		v.PKCE = pkceOptional

@@ -37,6 +37,7 @@ func (c Config) ValidateStore() error {
 type console struct {
 	*Server
 	policy *policy.Policy
+	live   bool // the server serves after all: what it holds in memory is what counts
 }
 
 // A step opens something of a console.

@@ -79,6 +79,10 @@ type SignIn struct {
 
 	Lifetime time.Duration // of a session, at most; 0 is 720 h
 	Idle     time.Duration // of a session without a request; 0 is 30 min
+
+	// FreshLogin is how long ago a person may have signed in who does something
+	// dangerous in the browser; 0 is any time ago.
+	FreshLogin time.Duration
 }
 
 // A SettingsError says what is wrong with what the operator wrote, be it in a
@@ -176,8 +180,8 @@ func (c SignIn) validate() error {
 	if given {
 		problems = append(append(problems, missing...), c.validateProvider())
 	}
-	if c.Lifetime < 0 || c.Idle < 0 {
-		problems = append(problems, errors.New("-session-expiry and -session-inactivity-timeout must not be negative"))
+	if c.Lifetime < 0 || c.Idle < 0 || c.FreshLogin < 0 {
+		problems = append(problems, errors.New("-session-expiry, -session-inactivity-timeout and --fresh-login must not be negative"))
 	}
 	return errors.Join(problems...)
 }

@@ -93,15 +93,25 @@ func Explain(ctx context.Context, cfg Config, request, as string) ([]string, err
 	}
 	steps := []step{(*console).readRules, (*console).readAdmins, (*console).anyStore}
 	return withConsole(ctx, cfg, steps, func(c *console) ([]string, error) {
-		by, err := c.whoIs(ctx, as)
-		if err != nil {
-			return nil, err
+		lines, err := c.explain(ctx, &q, as)
+		if unknown, ok := errors.AsType[*unknownError](err); ok {
+			err = fmt.Errorf("--as: %s", unknown.atHome)
 		}
-		if own, ok := c.ownPath(q.path); ok {
-			return c.explainOwn(&q, own, by), nil
-		}
-		return c.explainRoute(&q, by), nil
+		return lines, err
 	})
+}
+
+// explain explains a question about somebody. An error about who that is, is an
+// *unknownError.
+func (c *console) explain(ctx context.Context, q *question, as string) ([]string, error) {
+	by, err := c.whoIs(ctx, as)
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := c.ownPath(q.path); ok {
+		return c.explainOwn(q, own, by), nil
+	}
+	return c.explainRoute(q, by), nil
 }
 
 func (c *console) readAdmins(context.Context) (err error) {
@@ -120,7 +130,10 @@ func (c *console) anyStore(ctx context.Context) error {
 // explainRoute explains a request to a guarded app: what the policy says, and what
 // the server itself adds to that.
 func (c *console) explainRoute(q *question, by asserted) []string {
-	ask := c.policy.AskFor(q.host, q.method, q.path, q.webSocket)
+	ask, err := c.askFor(q)
+	if err != nil {
+		return []string{decided("invalid_request", http.StatusBadRequest, inWords(err).Error())}
+	}
 	if ask.Route != nil && ask.Route.Access == policy.Public {
 		by = asserted{said: []string{"the route is public: whatever credential comes is not looked at"}}
 	}
@@ -132,13 +145,27 @@ func (c *console) explainRoute(q *question, by asserted) []string {
 	verdict := cmp.Or(by.bar, lines[end])
 	lines = append(by.said, lines[:end]...)
 	if ask.Route == nil {
-		lines = append(lines, "another proxy that asks /_auth/verify or /_auth/forward gets "+strings.TrimPrefix(verdict, decision),
-			"apps that announced themselves to a running server are not known here")
+		lines = append(lines, "another proxy that asks /_auth/verify or /_auth/forward gets "+strings.TrimPrefix(verdict, decision))
+		if !c.live {
+			lines = append(lines, "apps that announced themselves to a running server are not known here")
+		}
 		verdict = decided("not_found", http.StatusNotFound, "no route covers the request")
 	} else if bad := q.found &^ ask.Route.AllowInPath; bad != 0 {
 		verdict = decided("invalid_request", http.StatusBadRequest, "the path holds "+bad.String()+", and the route has no allow_in_path for it")
 	}
 	return append(lines, verdict)
+}
+
+// askFor finds the route of a question: of a running server also that of an app that
+// announced itself.
+func (c *console) askFor(q *question) (policy.Ask, error) {
+	ask := c.policy.AskFor(q.host, q.method, q.path, q.webSocket)
+	if !c.live {
+		return ask, nil
+	}
+	var err error
+	ask.Route, err = c.gateway.Match(c.policy, q.host, q.path)
+	return ask, err
 }
 
 // decision begins the last line of an explanation.

@@ -24,11 +24,31 @@ type asserted struct {
 	bar  string              // the decision wherever a credential is wanted, whatever the policy says; "" is none
 }
 
+// An unknownError says that a name is nobody's, or not one person's alone: at the
+// command line, where the name stands in front of whoever typed it, and in an answer
+// of the API, which never repeats it.
+type unknownError struct{ atHome, inAPI string }
+
+// Error implements error with what is said by the API.
+func (e *unknownError) Error() string { return e.inAPI }
+
+// maxWho bounds the name of somebody whom an explanation is about, in bytes.
+const maxWho = 1000
+
 // whoIs finds somebody by a name. As in the policy, "key:" and "sub:" before it say
 // which kind is meant.
 func (c *console) whoIs(ctx context.Context, name string) (asserted, error) {
-	if _, ok := apikey.Parse(name); ok {
-		return asserted{}, errors.New("--as: that is an API key, not its ID, and now it stands in your shell's history: --list-api-keys shows the ID, which begins with key_")
+	if apikey.Holds(name) {
+		return asserted{}, &unknownError{
+			"that is an API key, not its ID, and now it stands in your shell's history: --list-api-keys shows the ID, which begins with key_",
+			"holds an API key: write its ID, which begins with key_, and revoke the key if somebody could read along",
+		}
+	}
+	if len(name) > maxWho || strings.ContainsFunc(name, isUnseen) {
+		return asserted{}, &unknownError{
+			"that is nobody's name: it is too long, or holds characters that cannot be seen",
+			"is nobody's name: it is too long, or holds characters that cannot be seen",
+		}
 	}
 	id, isKey := strings.CutPrefix(name, "key:")
 	subject, isPerson := strings.CutPrefix(name, "sub:")
@@ -45,7 +65,10 @@ func (c *console) whoIs(ctx context.Context, name string) (asserted, error) {
 	case err != nil || by.who != nil:
 		return by, err
 	case isKey:
-		return by, fmt.Errorf("--as: there is no access key %s in the keychain %s: -list-access-keys shows those that are", id, c.cfg.Keychain.Path)
+		return by, &unknownError{
+			fmt.Sprintf("there is no access key %s in the keychain %s: -list-access-keys shows those that are", id, c.cfg.Keychain.Path),
+			"is no access key that there is",
+		}
 	}
 	return c.whoIsPerson(ctx, name)
 }
@@ -57,7 +80,10 @@ func (c *console) whoIsAPIKey(ctx context.Context, id string) (asserted, error) 
 		rec, err = c.store.Key(ctx, id)
 	}
 	if errors.Is(err, apikey.ErrNotFound) {
-		return asserted{}, fmt.Errorf("--as: there is no API key %s: --list-api-keys shows those that are", id)
+		return asserted{}, &unknownError{
+			fmt.Sprintf("there is no API key %s: --list-api-keys shows those that are", id),
+			"is no API key that there is: GET /v1/auth/keys?all=true shows those that are",
+		}
 	}
 	if err != nil {
 		return asserted{}, err
@@ -99,22 +125,32 @@ func sayKey(rec *apikey.Record) []string {
 
 // whoIsAccessKey returns nobody for an ID that neither keychain nor settings have.
 func (c *console) whoIsAccessKey(id string) (asserted, error) {
-	cfg := c.cfg.Keychain
-	ids, err := keychain.List(cfg.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	found, published, err := c.accessKey(id)
+	if err != nil || !found {
 		return asserted{}, err
 	}
 	var by asserted
-	switch {
-	case id == cfg.ID && id != "", slices.Contains(ids, id):
-	case id == keychain.DefaultID && len(ids) == 0 && cfg.ID == "" && !cfg.Required:
+	if published {
 		by.said = []string{"this is the published key: it works from this machine alone"}
-	default:
-		return asserted{}, nil
 	}
 	by.who = &identity.Principal{Method: identity.MethodAccessKey, Subject: id, Owner: "key:" + id, Username: id, KeyID: id}
 	c.policy.Grant(by.who)
 	return by, nil
+}
+
+// accessKey reports whether there is an access key of an ID, and whether it is the
+// published one.
+func (c *console) accessKey(id string) (found, published bool, err error) {
+	if c.live {
+		return c.keychain.Has(id), c.keychain.Has(id) && c.keychain.Published() && id == keychain.DefaultID, nil
+	}
+	cfg := c.cfg.Keychain
+	ids, err := keychain.List(cfg.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, false, err
+	}
+	published = id == keychain.DefaultID && len(ids) == 0 && cfg.ID == "" && !cfg.Required
+	return id == cfg.ID && id != "" || slices.Contains(ids, id) || published, published, nil
 }
 
 // whoIsPerson finds somebody who signed in before. Whoever did not is taken for
@@ -129,11 +165,15 @@ func (c *console) whoIsPerson(ctx context.Context, name string) (asserted, error
 		for i := range users {
 			subjects = append(subjects, c.subject(&users[i]))
 		}
-		return asserted{}, fmt.Errorf("--as: %d people are called %s: name one by the subject: %s", len(users), name, strings.Join(subjects, ", "))
+		choose := "name one by the subject: " + strings.Join(subjects, ", ")
+		return asserted{}, &unknownError{
+			fmt.Sprintf("%d people are called %s: %s", len(users), name, choose),
+			fmt.Sprintf("is the name of %d people: %s", len(users), choose),
+		}
 	case len(users) == 1:
 		return c.known(&users[0])
 	case strings.HasPrefix(name, "usr_"):
-		return asserted{}, fmt.Errorf("--as: there is no user %s", name)
+		return asserted{}, &unknownError{"there is no user " + name, "is no user that there is: GET /v1/auth/users shows those that are"}
 	}
 	if by, ok := c.ofIssuer(name); ok {
 		return by, nil
@@ -144,6 +184,14 @@ func (c *console) whoIsPerson(ctx context.Context, name string) (asserted, error
 // usersCalled returns the users who have a name as ID, subject or address.
 func (c *console) usersCalled(ctx context.Context, name string) ([]session.User, error) {
 	var found []session.User
+	if c.store != nil && strings.HasPrefix(name, "usr_") {
+		switch u, err := c.store.User(ctx, name); {
+		case err == nil:
+			return []session.User{u}, nil
+		case !errors.Is(err, session.ErrNoUser):
+			return nil, err
+		}
+	}
 	for after := ""; c.store != nil; {
 		list, err := c.store.Users(ctx, after, maxPage)
 		if err != nil {
@@ -151,7 +199,7 @@ func (c *console) usersCalled(ctx context.Context, name string) ([]session.User,
 		}
 		for i := range list {
 			u := &list[i]
-			if subject := c.subject(u); name == u.ID || name == subject {
+			if name == c.subject(u) {
 				return []session.User{*u}, nil
 			}
 			if name == u.Subject || u.Email != "" && strings.EqualFold(name, u.Email) {
@@ -183,7 +231,7 @@ func (c *console) provider(name string) *policy.Provider {
 // known is a user as a session would stand for them now.
 func (c *console) known(u *session.User) (asserted, error) {
 	by := asserted{
-		who:  &identity.Principal{Method: identity.MethodSession, Subject: c.subject(u), Username: u.Username, Email: u.Email, Groups: u.Groups},
+		who:  &identity.Principal{Method: identity.MethodSession, Subject: c.subject(u), Username: u.Username, Email: u.Email, Groups: u.Groups, Assigned: u.Roles},
 		said: []string{"address and groups are those of " + rfc3339(u.SeenAt) + ", when the person signed in last"},
 	}
 	if from := c.provider(u.Provider); from != nil && from.Foreign {
@@ -199,11 +247,11 @@ func (c *console) known(u *session.User) (asserted, error) {
 
 // outside says why a user cannot be signed in at all; "" for one who can.
 func (c *console) outside(u *session.User) (why string, err error) {
-	locals, err := c.locals()
+	isLocal, err := c.isLocal(u.Subject)
 	switch {
 	case !u.DisabledAt.IsZero():
 		return "the person was disabled on " + rfc3339(u.DisabledAt), nil
-	case u.Provider == session.Local && err == nil && !slices.Contains(locals, u.Subject):
+	case u.Provider == session.Local && err == nil && !isLocal:
 		return "the users file " + c.cfg.Users.Path + " has nobody of that name any more", nil
 	case u.Provider == mainProvider && c.cfg.SignIn.Issuer == "", u.Provider != session.Local && u.Provider != mainProvider && c.provider(u.Provider) == nil:
 		return "the person's provider " + u.Provider + " is not among the settings", nil
@@ -211,13 +259,16 @@ func (c *console) outside(u *session.User) (why string, err error) {
 	return "", err
 }
 
-// locals returns the names of the users file; a missing one has none.
-func (c *console) locals() ([]string, error) {
+// isLocal reports whether the users file has a name; a missing one has none.
+func (c *console) isLocal(name string) (bool, error) {
+	if c.live {
+		return c.signIn != nil && c.signIn.users.Has(name), nil
+	}
 	names, err := keychain.Users(c.cfg.Users.Path).List()
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return names, err
+	return slices.Contains(names, name), err
 }
 
 // ofIssuer takes a name like those of people with tokens of a trusted issuer.
@@ -236,7 +287,8 @@ func (c *console) ofIssuer(name string) (by asserted, ok bool) {
 
 // newcomer is somebody who never signed in here.
 func (c *console) newcomer(name string) (asserted, error) {
-	locals, err := c.locals()
+	local := strings.TrimPrefix(name, session.Local+"|")
+	isLocal, err := c.isLocal(local)
 	if err != nil {
 		return asserted{}, err
 	}
@@ -244,7 +296,7 @@ func (c *console) newcomer(name string) (asserted, error) {
 		who:  &identity.Principal{Method: identity.MethodSession, Subject: name, Username: name},
 		said: []string{"nobody of that name is known yet: taken for a person without groups who signs in"},
 	}
-	if local := strings.TrimPrefix(name, session.Local+"|"); slices.Contains(locals, local) {
+	if isLocal {
 		by.who.Subject, by.who.Username = session.Local+"|"+local, local
 		by.said = []string{"a local user, who has not signed in yet"}
 	} else if strings.Contains(name, "@") {

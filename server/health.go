@@ -1,10 +1,9 @@
 package server
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"net/http"
-	"time"
 )
 
 // live answers as long as the process can answer at all.
@@ -17,17 +16,13 @@ func (s *Server) live(ex *exchange, _ *http.Request) error {
 // provider that is down are named but do not fail it: what does not need them
 // still works, and taking the server out of rotation would bring neither back.
 func (s *Server) ready(ex *exchange, _ *http.Request) error {
-	checks := map[string]string{"keychain": "ok"}
-	if s.keychain.Len() == 0 {
-		checks["keychain"] = "empty: no access key opens anything"
-	}
+	checks := map[string]string{}
 	status, text := http.StatusOK, "ready"
-	if s.signIn != nil {
-		s.signIn.checks(checks)
-	}
-	if err := s.checkStore(ex.ctx, checks); err != nil {
-		s.log.Error("readiness", "error", err)
-		status, text = http.StatusServiceUnavailable, "not ready"
+	for _, p := range s.vitals(ex.ctx) {
+		checks[p.Name] = cmp.Or(p.short, "ok")
+		if p.Status == partFailed {
+			status, text = http.StatusServiceUnavailable, "not ready"
+		}
 	}
 	if s.draining.Load() {
 		status, text = http.StatusServiceUnavailable, "draining"
@@ -36,18 +31,6 @@ func (s *Server) ready(ex *exchange, _ *http.Request) error {
 		Status string            `json:"status"`
 		Checks map[string]string `json:"checks"`
 	}{text, checks})
-}
-
-// checkStore names the store and how it is.
-func (s *Server) checkStore(ctx context.Context, into map[string]string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	into["store"] = "ok"
-	err := s.store.Ping(ctx)
-	if err != nil {
-		into["store"] = "not usable: see the log"
-	}
-	return err
 }
 
 func writeJSON(ex *exchange, status int, v any) error {

@@ -61,7 +61,8 @@ func (q *keyChange) read(raw []byte, p *problems) {
 }
 
 // change changes a key: only what was given. Of two at the same time the second
-// is done over what the first one made.
+// is done over what the first one made, unless it came with a precondition, which is
+// looked at again.
 func (k *keyService) change(ctx context.Context, a asker, id string, q *keyChange, found problems) (apikey.Record, error) {
 	for try := 1; ; try++ {
 		old, err := k.find(ctx, a.apiCaller, id)
@@ -70,6 +71,9 @@ func (k *keyService) change(ctx context.Context, a asker, id string, q *keyChang
 		}
 		next, err := k.changedRecord(a.apiCaller, old, q, slices.Clone(found))
 		if err != nil {
+			return apikey.Record{}, err
+		}
+		if err := a.match.check(old.Version); err != nil {
 			return apikey.Record{}, err
 		}
 		facts := keyNames(&old)

@@ -80,9 +80,12 @@ func checkEnvironment(name string, p *problems) apikey.Environment {
 
 func checkRole(name string, pol *policy.Policy, p *problems) {
 	if !pol.HasRole(name) {
-		p.add("role", "is no role that there is: choose one of the policy, or viewer, developer or account_admin")
+		p.add("role", noSuchRole)
 	}
 }
+
+// noSuchRole is what is wrong with a role that the policy does not know.
+const noSuchRole = "is no role that there is: choose one of the policy, or viewer, developer or account_admin"
 
 func checkTier(name string, pol *policy.Policy, p *problems) {
 	if _, ok := pol.Tier(name); ok && name != "" {

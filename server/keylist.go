@@ -33,13 +33,9 @@ func keyFilter(c *apiCaller, q url.Values) (store.KeyFilter, error) {
 		p.add("status", "must be active, deprecated, expired or revoked")
 	}
 	for field, text := range map[string]string{"role": f.Role, "q": f.Search, "owner": q.Get("owner")} {
-		if utf8.RuneCountInString(text) > maxQuery || !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
-			p.add(field, "must be text of at most %d characters", maxQuery)
-		}
+		p.addUnsearchable(field, text)
 	}
-	if cursor := q.Get("cursor"); cursor != "" && !isKeyID(cursor) {
-		p.add("cursor", "must be the next_cursor of the page before")
-	}
+	sortKeys(&f, q, &p)
 	switch all := q.Get("all"); all {
 	case "", "false":
 	case "true":
@@ -56,8 +52,37 @@ func keyFilter(c *apiCaller, q url.Values) (store.KeyFilter, error) {
 	return f, p.err()
 }
 
-// listKeys lists the caller's keys, the newest first; administrators choose with
-// ?owner= or see everybody's with ?all=true.
+// addUnsearchable notes a text that nobody could look for.
+func (p *problems) addUnsearchable(field, text string) {
+	if utf8.RuneCountInString(text) > maxQuery || !utf8.ValidString(text) || strings.ContainsFunc(text, isControl) {
+		p.add(field, "must be text of at most %d characters", maxQuery)
+	}
+}
+
+// sortKeys reads in which order the keys are listed, and where the list goes on.
+func sortKeys(f *store.KeyFilter, q url.Values, p *problems) {
+	switch sort := store.KeySort(q.Get("sort")); sort {
+	case "", "created_at":
+	case store.ByName, store.ByLastUse, store.ByExpiry:
+		f.Sort = sort
+	default:
+		p.add("sort", "must be created_at, name, last_used_at or expires_at")
+	}
+	switch order := q.Get("order"); order {
+	case "", "desc":
+	case "asc":
+		f.Ascending = true
+	default:
+		p.add("order", "must be asc or desc")
+	}
+	cursor := q.Get("cursor")
+	if cursor != "" && (f.Sort == store.ByCreation && !isKeyID(cursor) || !f.IsCursor(cursor)) {
+		p.add("cursor", "must be the next_cursor of the page before, which was sorted the same way")
+	}
+}
+
+// listKeys lists the caller's keys, the newest first unless ?sort= and ?order= say
+// otherwise; administrators choose with ?owner= or see everybody's with ?all=true.
 func (s *Server) listKeys(ex *exchange, r *http.Request) error {
 	a, err := s.asker(ex, r, policy.ReadKeys)
 	if err != nil {
@@ -78,7 +103,7 @@ func (s *Server) listKeys(ex *exchange, r *http.Request) error {
 	}
 	next := ""
 	if len(list) > limit {
-		list, next = list[:limit], list[limit-1].ID
+		list, next = list[:limit], f.Cursor(list[limit-1])
 	}
 	return writeJSON(ex, http.StatusOK, struct {
 		Keys []keyView `json:"api_keys"`
@@ -97,6 +122,7 @@ func (s *Server) exportKeys(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	f.Sort, f.Ascending = store.ByCreation, false // the one order in which no key changes its place
 	list, err := s.store.Keys(ex.ctx, f, ex.start, "", maxPage)
 	if err != nil {
 		return keyError(err)
@@ -128,7 +154,7 @@ func (s *Server) streamKeys(ex *exchange, f store.KeyFilter, list []apikey.Recor
 			break
 		}
 		var err error
-		if list, err = s.store.Keys(ex.ctx, f, ex.start, list[len(list)-1].ID, maxPage); err != nil {
+		if list, err = s.store.Keys(ex.ctx, f, ex.start, f.Cursor(list[len(list)-1]), maxPage); err != nil {
 			s.log.Warn("export broke off", "request_id", ex.ID, "error", err)
 			panic(http.ErrAbortHandler)
 		}

@@ -80,6 +80,7 @@ func (s *Server) createKey(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	tagged(ex, made.Version)
 	return writeJSON(ex, http.StatusCreated, keyAnswer{s.viewIssued(ex, k, &made), made.replayed, warning(ex, &made)})
 }
 
@@ -113,8 +114,20 @@ func (s *Server) getKey(ex *exchange, r *http.Request) error {
 	return s.answerKey(ex, k, &rec)
 }
 
+// A keyInFull is a key in the answer about it alone.
+type keyInFull struct {
+	keyView
+	Left *opsLeftView `json:"left"` // null: it has no limit of operations
+}
+
 func (s *Server) answerKey(ex *exchange, k *keyService, rec *apikey.Record) error {
-	return writeJSON(ex, http.StatusOK, map[string]keyView{"api_key": viewKey(rec, k.policy, time.Now())})
+	now := time.Now()
+	left, err := s.keyOpsLeft(ex.ctx, rec, now)
+	if err != nil {
+		return keyError(err)
+	}
+	tagged(ex, rec.Version)
+	return writeJSON(ex, http.StatusOK, map[string]keyInFull{"api_key": {viewKey(rec, k.policy, now), left}})
 }
 
 // changeKey changes what the body names of a key.
@@ -130,6 +143,9 @@ func (s *Server) changeKey(ex *exchange, r *http.Request) error {
 		return err
 	}
 	q.read(raw, &p)
+	if a.match, err = ifMatch(r); err != nil {
+		return err
+	}
 	k := s.keyService()
 	rec, err := k.change(ex.ctx, a, ex.args[0], &q, p)
 	if err != nil {

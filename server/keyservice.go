@@ -38,8 +38,9 @@ type keyService struct {
 // written down.
 type asker struct {
 	*apiCaller
-	once store.Idempotency
-	note func(d deed, events ...webhook.Event) store.Journal
+	once  store.Idempotency
+	match precondition // of a change
+	note  func(d deed, events ...webhook.Event) store.Journal
 }
 
 // An issued is a key that was made. The secret is "" where the request was made

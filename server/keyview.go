@@ -33,6 +33,7 @@ type keyView struct {
 	Deprecated  *string         `json:"deprecated_at"`
 	RevokedAt   *string         `json:"revoked_at"`
 	ReplacedBy  *string         `json:"replaced_by"`
+	Version     int64           `json:"version"` // raised by each change; not by use
 }
 
 // A budgetView is a budget as the API shows it.
@@ -50,7 +51,7 @@ func viewKey(rec *apikey.Record, p *policy.Policy, now time.Time) keyView {
 		OpsLimit: orNull(rec.OpsLimit), Owner: rec.Owner, Status: rec.Status(now),
 		CreatedAt: orNull(rfc3339(rec.CreatedAt)), ExpiresAt: orNull(rfc3339(rec.ExpiresAt)),
 		LastUsedAt: orNull(rfc3339(rec.LastUsedAt)), Deprecated: orNull(rfc3339(rec.DeprecatedAt)),
-		RevokedAt: orNull(rfc3339(rec.RevokedAt)), ReplacedBy: orNull(rec.ReplacedBy),
+		RevokedAt: orNull(rfc3339(rec.RevokedAt)), ReplacedBy: orNull(rec.ReplacedBy), Version: rec.Version,
 	}
 	if len(rec.Metadata) > 0 {
 		v.Metadata = rec.Metadata

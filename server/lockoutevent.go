@@ -20,11 +20,15 @@ const strangerLocks = 60
 // A lockTeller counts the locks that were told of, and remembers whose keys are
 // locked. Its zero value has told none.
 type lockTeller struct {
-	mu     sync.Mutex        // guards the rest
-	since  time.Time         // when counting began
-	n      int               // since then
-	owners map[string]string // by subject, of keys that there are; at most maxSuspects
+	mu     sync.Mutex           // guards the rest
+	since  time.Time            // when counting began
+	n      int                  // since then
+	owners map[string]lockOwner // by subject, of keys that there are; at most maxSuspects
 }
+
+// A lockOwner is whose a locked key is, "" where that is not known, and its ID; ""
+// for a password.
+type lockOwner struct{ owner, keyID string }
 
 // may reports whether one more may be told of now.
 func (t *lockTeller) may(now time.Time) bool {
@@ -38,17 +42,20 @@ func (t *lockTeller) may(now time.Time) bool {
 }
 
 // own remembers whose a locked key is.
-func (t *lockTeller) own(subject, owner string) {
+func (t *lockTeller) own(subject string, whose lockOwner) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.owners == nil || len(t.owners) >= maxSuspects {
-		t.owners = map[string]string{} // administrators still see all
+		t.owners = map[string]lockOwner{} // administrators still see all
 	}
-	t.owners[subject] = owner
+	t.owners[subject] = whose
 }
 
 // owner returns whose a locked key is; "" where that is not known.
-func (t *lockTeller) owner(subject string) string {
+func (t *lockTeller) owner(subject string) string { return t.whose(subject).owner }
+
+// whose returns what is known of a locked key.
+func (t *lockTeller) whose(subject string) lockOwner {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.owners[subject]
@@ -68,7 +75,7 @@ func (s *Server) tellLockout(ex *exchange, kind, account string, lock limit.Lock
 	owner, keyID := "", ""
 	if lock.Known {
 		owner, keyID = s.lockedOwner(ex, kind, account)
-		s.lockTold.own(lock.Subject, owner)
+		s.lockTold.own(lock.Subject, lockOwner{owner, keyID})
 	}
 	if keyID != "" {
 		data["key_id"] = keyID

@@ -127,7 +127,7 @@ func TestLocksOfStrangersDoNotFillTheDisk(t *testing.T) {
 		t.Error("none in the next minute")
 	}
 	for i := range 3 * maxSuspects {
-		told.own(fmt.Sprint(i), "key:ann")
+		told.own(fmt.Sprint(i), lockOwner{owner: "key:ann"})
 	}
 	if len(told.owners) > maxSuspects || told.owner(fmt.Sprint(3*maxSuspects-1)) != "key:ann" {
 		t.Errorf("%d owners are remembered", len(told.owners))

@@ -207,9 +207,18 @@ func (s *Server) verifyUser(ex *exchange, name, password string) (*keychain.Key,
 // name that lockouts look past in front.
 func userAccount(name string) string { return "user:" + strings.TrimSpace(name) }
 
-// startSession signs somebody in: a new session in the place of the one that
-// this browser had, whatever that was, and on to where they wanted to go.
+// startSession signs somebody in, and on to where they wanted to go.
 func (s *Server) startSession(ex *exchange, r *http.Request, next string, login session.Login) error {
+	if err := s.beginSession(ex, r, login); err != nil {
+		return err
+	}
+	redirect(ex, http.StatusSeeOther, next)
+	return nil
+}
+
+// beginSession signs somebody in: a new session in the place of the one that this
+// browser had, whatever that was.
+func (s *Server) beginSession(ex *exchange, r *http.Request, login session.Login) error {
 	before, err := s.browserSession(ex, r)
 	if err != nil {
 		return err
@@ -227,7 +236,6 @@ func (s *Server) startSession(ex *exchange, r *http.Request, next string, login 
 	ex.Principal = s.person(sess, s.state.Load())
 	s.log.Info("signed in", "request_id", ex.ID, "provider", login.Provider, "user", sess.Record().UserID, "session", sess.Record().ID, "client_ip", login.IP)
 	session.SetSession(ex.Header(), ex.Scheme == "https", cookie, s.signIn.sessions.Lifetime())
-	redirect(ex, http.StatusSeeOther, next)
 	return nil
 }
 

@@ -154,7 +154,7 @@ func (s *Server) newState(p *policy.Policy, shared *token.Shared) *state {
 	for _, scope := range p.Scopes() {
 		rules.Scopes = append(rules.Scopes, scope.Name)
 	}
-	return &state{policy: p, oauth: rules, oauthOff: !o.Enabled, shared: shared}
+	return &state{policy: p, loadedAt: time.Now(), oauth: rules, oauthOff: !o.Enabled, shared: shared}
 }
 
 // oauthPerson is a user of the store as the authorization server knows people.
@@ -188,7 +188,7 @@ func (s *Server) stands(u *session.User) bool {
 func (s *Server) userPrincipal(u *session.User, rules *policy.Policy) *identity.Principal {
 	p := &identity.Principal{
 		Method: identity.MethodSession, Subject: s.signIn.providers.Load().subject(u.Provider, u.Subject),
-		Username: u.Username, Email: u.Email, Groups: u.Groups,
+		Username: u.Username, Email: u.Email, Groups: u.Groups, Assigned: u.Roles,
 	}
 	if from := s.signIn.providers.Load().get(u.Provider); from != nil && from.spec.Foreign {
 		p.Email, p.Groups = "", nil

@@ -45,10 +45,12 @@ func (s *Server) Reload() error {
 	for _, part := range parts {
 		if err := part.load(); err != nil {
 			failed, names = append(failed, err), append(names, part.name)
+			s.badReloads.note(part.name, err)
 			s.metrics.reloads.WithLabelValues(part.name, "failed").Inc()
 			s.log.Error("reload failed, the old one stays", "part", part.name, "error", err)
 			continue
 		}
+		s.badReloads.note(part.name, nil)
 		s.metrics.reloads.WithLabelValues(part.name, "ok").Inc()
 	}
 	s.log.Info("reloaded", "failed", len(failed))
@@ -66,12 +68,21 @@ func (s *Server) noteReload(failed []string) {
 	s.noteLater(store.Journal{Audit: []audit.Entry{e}})
 }
 
+// readAgain is Reload of one part, whose file this process has just changed.
+func (s *Server) readAgain(load func() error) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	return load()
+}
+
 func (s *Server) reloadKeychain() error {
 	if err := s.readKeys(s.keychain); err != nil {
 		return err
 	}
 	old := s.state.Load()
-	s.state.Store(s.newState(old.policy, old.shared)) // forgets principals of keys that are gone
+	next := s.newState(old.policy, old.shared) // forgets principals of keys that are gone
+	next.loadedAt = old.loadedAt
+	s.state.Store(next)
 	return nil
 }
 

@@ -67,10 +67,17 @@ func (s *Server) routes() []route {
 		{"POST", "/_auth/token", s.withSignIn(s.sessionToken)},     // a token of ten minutes
 		{"*", "/_auth/refresh", s.withSignIn(s.refresh)},           // waved: fresh tokens of a session for an app
 		{"GET", "/v1/auth/sessions", s.withSignIn(s.listSessions)}, // one's own; admins: everybody's
+		{"DELETE", "/v1/auth/sessions", s.withSignIn(s.endSessions)},
 		{"DELETE", "/v1/auth/sessions/{id}", s.withSignIn(s.deleteSession)},
-		{"GET", "/v1/auth/users", s.withSignIn(s.listUsers)}, // admins
+		{"POST", "/v1/auth/password", s.withSignIn(s.setPassword)}, // local users
+		{"GET", "/v1/auth/users", s.withSignIn(s.listUsers)},       // admins
 		{"GET", "/v1/auth/users/{id}", s.withSignIn(s.getUser)},
-		{"PATCH", "/v1/auth/users/{id}", s.withSignIn(s.changeUser)}, // disable, enable
+		{"PATCH", "/v1/auth/users/{id}", s.withSignIn(s.changeUser)}, // roles; disable, enable
+
+		// Access keys of the keychain (docs/access-keys.md), for admins.
+		{"GET", "/v1/auth/access-keys", s.listAccessKeys},
+		{"POST", "/v1/auth/access-keys", s.createAccessKey},
+		{"DELETE", "/v1/auth/access-keys/{id}", s.deleteAccessKey},
 
 		// API keys (docs/api-keys.md).
 		{"POST", "/v1/auth/keys", s.createKey},
@@ -82,7 +89,10 @@ func (s *Server) routes() []route {
 		{"PATCH", "/v1/auth/keys/{id}", s.changeKey},
 		{"DELETE", "/v1/auth/keys/{id}", s.deleteKey}, // at once
 		{"POST", "/v1/auth/keys/{id}/rotate", s.rotateKey},
-		{"GET", "/v1/auth/status", s.status}, // who am I, what have I left
+		{"GET", "/v1/auth/status", s.status},                      // who am I, what have I left
+		{"GET", "/v1/auth/catalog", s.getCatalog},                 // what can I choose from
+		{"GET", "/v1/auth/keys/{id}/refusals", s.listKeyRefusals}, // the latest, of this process
+		{"GET", "/v1/auth/attention", s.listAttention},            // what ends, is locked, fails
 
 		// The same in the words of WAVIS.
 		{"GET", "/api/v1/user/api-keys", s.listOwnKeys},
@@ -95,6 +105,7 @@ func (s *Server) routes() []route {
 		// Apps that ask for tokens (clientsapi.go), and what people allowed them.
 		{"GET", "/v1/auth/clients", s.listClients}, // one's own; admins: everybody's
 		{"POST", "/v1/auth/clients", s.createClient},
+		{"POST", "/v1/auth/clients/check", s.checkClientRequest}, // would it do? makes nothing
 		{"GET", "/v1/auth/clients/{id}", s.getClient},
 		{"PATCH", "/v1/auth/clients/{id}", s.changeClient}, // also: disable, enable
 		{"DELETE", "/v1/auth/clients/{id}", s.deleteClient},
@@ -115,6 +126,11 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/auth/webhooks/{id}/deliveries", s.withWebhook(policy.ReadWebhooks, s.listDeliveries)},
 		{"GET", "/v1/auth/webhooks/{id}/deliveries/{delivery_id}", s.withWebhook(policy.ReadWebhooks, s.getDelivery)},
 		{"POST", "/v1/auth/webhooks/{id}/deliveries/{delivery_id}/redeliver", s.withWebhook(policy.WriteWebhooks, s.redeliver)},
+
+		// The server itself, for administrators.
+		{"GET", "/v1/auth/policy", s.getPolicy},        // the rules in force
+		{"POST", "/v1/auth/explain", s.explainRequest}, // why is that allowed or refused?
+		{"GET", "/v1/auth/system", s.getSystem},        // how each part is
 
 		// What happened.
 		{"GET", "/v1/auth/usage", s.getUsage},                        // counts

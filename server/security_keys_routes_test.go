@@ -18,7 +18,7 @@ import (
 )
 
 // belonging are the beginnings of the paths under which things belong to somebody.
-var belonging = []string{"/v1/auth/keys", "/v1/auth/webhooks", "/v1/auth/sessions", "/v1/auth/users", "/v1/auth/lockouts", "/v1/auth/clients", "/v1/auth/connections", "/api/v1/user/"}
+var belonging = []string{"/v1/auth/keys", "/v1/auth/webhooks", "/v1/auth/sessions", "/v1/auth/users", "/v1/auth/access-keys", "/v1/auth/lockouts", "/v1/auth/clients", "/v1/auth/connections", "/api/v1/user/"}
 
 // TestForeignIDsAre404OnEveryRouteOfTheTable goes through the route table itself, so
 // that a new line without the check fails it. Whoever asks holds every scope.
@@ -44,7 +44,7 @@ func TestForeignIDsAre404OnEveryRouteOfTheTable(t *testing.T) {
 	client := clientIn(t, a.by("root", "POST", clientsPath, `{"name":"root's"}`).want(t, 201, ""))
 	foreign := map[string]string{
 		"keys": theirs.ID, "api-keys": theirs.ID, "webhooks": hook.ID, "sessions": bobs.ID, "users": bobs.UserID, "lockouts": a.lockID(locks[0]),
-		"clients": client.ID, "connections": client.ID,
+		"clients": client.ID, "connections": client.ID, "access-keys": "root's own key",
 	}
 	before := []any{a.keyRecord(theirs.ID), a.hookRecord(hook.ID), a.clientRecord(client.ID)}
 	checked := 0
@@ -63,7 +63,7 @@ func TestForeignIDsAre404OnEveryRouteOfTheTable(t *testing.T) {
 			}
 			got := a.do(rt.method, at(foreign[kind]), `{}`, append(credential, "Content-Type", "application/json")...)
 			none := a.do(rt.method, at(foreign[kind][:5]+strings.Repeat("a", 21)), `{}`, append(credential, "Content-Type", "application/json")...)
-			if kind == "users" { // those are for administrators, whoever it is
+			if kind == "users" || kind == "access-keys" { // those are for administrators, whoever it is
 				got.want(t, 403, "insufficient_role")
 				continue
 			}

@@ -48,14 +48,16 @@ type Server struct {
 	auditChain    *audit.Chain
 	issuers       atomic.Pointer[issuerSet] // swapped by Reload
 	suspicions    suspicions
+	keyRefusals   keyRefusals
 	keysMade      hourly // by owner, in the short way
 	registrations hourly // of clients, by source
 	trials        trials
 	prefixGate    chan struct{} // prefixLookups at the same time
 	admins        policy.Admins
 	storage
-	signIn   *signIn // nil where nobody could sign in
-	oauth    *oauth  // nil where there is no authorization server
+	signIn *signIn // nil where nobody could sign in
+
+	oauth    *oauth // nil where there is no authorization server
 	lockouts *limit.Lockouts
 	metrics  *metrics
 	upgraded openSockets // hijacked connections
@@ -65,6 +67,9 @@ type Server struct {
 
 	watcher *filewatch.Watcher
 	notify  notifier // the service manager, or nobody
+
+	started    time.Time
+	badReloads badReloads // which parts Reload found bad the last time
 
 	reloading sync.Mutex                   // held by Reload; guards keysEndIn
 	keysEndIn time.Duration                // what Reload found: keys of a missing file end; 0: no file is missing
@@ -95,7 +100,7 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 	out := &lockedWriter{w: log}
 	s := &Server{
 		cfg: cfg, log: newLogger(out, cfg.LogFormat, cfg.LogLevel), lockouts: limit.NewLockouts(limit.LockoutConfig{}), again: make(chan time.Duration, 1),
-		prefixGate: make(chan struct{}, prefixLookups),
+		prefixGate: make(chan struct{}, prefixLookups), started: time.Now(),
 	}
 	if cfg.LogFormat != "text" {
 		s.requests = &requestLog{w: out}

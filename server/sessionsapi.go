@@ -1,14 +1,10 @@
 package server
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
-	"time"
 
-	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
 	"wavegate/server/session"
@@ -34,19 +30,6 @@ type sessionView struct {
 	ExpiresAt string `json:"expires_at"`
 }
 
-// A userView is a user as the API shows it.
-type userView struct {
-	ID         string   `json:"id"`
-	Provider   string   `json:"provider"`
-	Subject    string   `json:"subject"`
-	Username   string   `json:"username"`
-	Email      string   `json:"email,omitempty"`
-	Groups     []string `json:"groups"`
-	CreatedAt  string   `json:"created_at"`
-	SeenAt     string   `json:"last_sign_in_at"`
-	DisabledAt string   `json:"disabled_at,omitempty"`
-}
-
 var errNoAdmin = fault.New(http.StatusForbidden, "insufficient_role", "This is for administrators: whom --admins names.")
 
 // manager returns the caller of the session API, and whether they may see
@@ -69,14 +52,23 @@ func (s *Server) userOf(ex *exchange, who *identity.Principal) (string, error) {
 	if who.SessionID == "" {
 		return "", nil
 	}
+	rec, err := s.sessionOf(ex, who)
+	if err != nil {
+		return "", err
+	}
+	return rec.UserID, nil
+}
+
+// sessionOf returns the session that the caller asks with, or whose token they show.
+func (s *Server) sessionOf(ex *exchange, who *identity.Principal) (*session.Record, error) {
 	sess, err := s.signIn.sessions.ByID(ex.ctx, who.SessionID)
 	if errors.Is(err, session.ErrNoSession) {
-		return "", errSignInNeeded
+		return nil, errSignInNeeded
 	}
 	if err != nil {
-		return "", storeError(err)
+		return nil, storeError(err)
 	}
-	return sess.Record().UserID, nil
+	return sess.Record(), nil
 }
 
 // listSessions lists the caller's own sessions; administrators choose with
@@ -153,110 +145,74 @@ func (s *Server) deleteSession(ex *exchange, r *http.Request) error {
 	return nil
 }
 
-// listUsers lists whoever signed in at least once, for administrators.
-func (s *Server) listUsers(ex *exchange, r *http.Request) error {
-	if err := s.needAdmin(ex, r); err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	limit, err := pageSize(q.Get("limit"))
+var errNoOthers = fault.New(http.StatusForbidden, "session_required",
+	"The other sessions are those beside a session of yours: ask with one, or with its token.")
+
+// endSessions ends several sessions: with ?others=true the caller's, but for the one
+// that they ask with; with ?user_id= all of somebody's, for administrators.
+func (s *Server) endSessions(ex *exchange, r *http.Request) error {
+	who, admin, err := s.manager(ex, r)
 	if err != nil {
 		return err
 	}
-	list, err := s.signIn.sessions.Users(ex.ctx, q.Get("cursor"), limit+1)
-	if err != nil {
-		return storeError(err)
+	q := newQuery(r)
+	others, userID := q.flag("others"), q.text("user_id")
+	if others == (userID != "") {
+		q.add("others", "either this is true, or user_id names somebody")
 	}
-	next := ""
-	if len(list) > limit {
-		list, next = list[:limit], list[limit-1].ID
-	}
-	views := make([]userView, 0, len(list))
-	for _, u := range list {
-		views = append(views, s.viewUser(u))
-	}
-	return writeJSON(ex, http.StatusOK, struct {
-		Users []userView `json:"users"`
-		Next  string     `json:"next_cursor,omitempty"`
-	}{views, next})
-}
-
-func (s *Server) viewUser(u session.User) userView {
-	return userView{
-		ID: u.ID, Provider: u.Provider, Subject: s.signIn.providers.Load().subject(u.Provider, u.Subject),
-		Username: u.Username, Email: u.Email, Groups: append([]string{}, u.Groups...),
-		CreatedAt: rfc3339(u.CreatedAt), SeenAt: rfc3339(u.SeenAt), DisabledAt: rfc3339(u.DisabledAt),
-	}
-}
-
-// getUser shows one user to an administrator.
-func (s *Server) getUser(ex *exchange, r *http.Request) error {
-	if err := s.needAdmin(ex, r); err != nil {
+	if err := q.end(); err != nil {
 		return err
 	}
-	return s.answerUser(ex, ex.args[0])
+	if others {
+		return s.endOthers(ex, who)
+	}
+	if !admin {
+		return errNoAdmin
+	}
+	return s.endAllOf(ex, userID)
 }
 
-func (s *Server) answerUser(ex *exchange, id string) error {
-	u, err := s.signIn.sessions.User(ex.ctx, id)
+// endOthers ends all sessions of the caller but the one that they ask with.
+func (s *Server) endOthers(ex *exchange, who *identity.Principal) error {
+	if who.SessionID == "" {
+		return errNoOthers
+	}
+	rec, err := s.sessionOf(ex, who)
+	if err != nil {
+		return err
+	}
+	d := deed{action: "session.end", target: rec.UserID, owner: who.Owner, details: map[string]string{"sessions": "others"}}
+	return s.answerEnded(ex, session.Filter{UserID: rec.UserID, NotID: rec.ID}, d)
+}
+
+// endAllOf ends all sessions of a person.
+func (s *Server) endAllOf(ex *exchange, userID string) error {
+	if err := s.needFresh(ex); err != nil {
+		return err
+	}
+	u, err := s.signIn.sessions.User(ex.ctx, userID)
 	if errors.Is(err, session.ErrNoUser) {
 		return fault.NotFound()
 	}
 	if err != nil {
 		return storeError(err)
 	}
-	return writeJSON(ex, http.StatusOK, map[string]userView{"user": s.viewUser(u)})
+	d := deed{action: "session.end", target: u.ID, owner: s.ownerOf(&u), details: map[string]string{"sessions": "all"}}
+	return s.answerEnded(ex, session.Filter{UserID: u.ID}, d)
 }
 
-// changeUser disables a user, which ends their sessions, or enables them again:
-// {"disabled": true}.
-func (s *Server) changeUser(ex *exchange, r *http.Request) error {
-	if err := s.needAdmin(ex, r); err != nil {
-		return err
-	}
-	var change struct {
-		Disabled *bool `json:"disabled"`
-	}
-	d := json.NewDecoder(http.MaxBytesReader(ex, r.Body, maxForm))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&change); err != nil || change.Disabled == nil || d.More() {
-		return fault.New(http.StatusBadRequest, "invalid_request", `The body must be JSON: {"disabled": true} or {"disabled": false}.`)
-	}
-	var at time.Time
-	action := "user.enable"
-	if *change.Disabled {
-		at = time.Now()
-		action = "user.disable"
-	}
-	id := ex.args[0]
-	err := s.adoptKeys(ex.ctx, id)
-	if err == nil {
-		err = s.signIn.sessions.SetDisabled(s.withDeed(ex, ex.Principal, deed{action: action, target: id}), id, at)
-	}
-	s.apiKeys.ChangedUser(id)
-	s.oauthChanged(authz.ChangedUser, id)
-	if errors.Is(err, session.ErrNoUser) {
-		return fault.NotFound()
-	}
+// endedAnswer says how many sessions ended.
+type endedAnswer struct {
+	Ended int `json:"ended"`
+}
+
+func (s *Server) answerEnded(ex *exchange, f session.Filter, d deed) error {
+	n, err := s.signIn.sessions.End(s.withDeed(ex, ex.Principal, d), f)
 	if err != nil {
 		return storeError(err)
 	}
-	s.log.Info("user changed", "request_id", ex.ID, "user", id, "disabled", *change.Disabled, "by", ex.Principal.Subject)
-	return s.answerUser(ex, id)
-}
-
-// adoptKeys has a user's API keys known as theirs, also those that were made in
-// their name before they first signed in.
-func (s *Server) adoptKeys(ctx context.Context, id string) error {
-	u, err := s.signIn.sessions.User(ctx, id)
-	if err != nil {
-		return err
-	}
-	ids, err := s.store.AdoptKeys(ctx, s.ownerOf(&u), u.ID)
-	for _, key := range ids {
-		s.apiKeys.Changed(key)
-	}
-	return err
+	s.log.Info("sessions ended", "request_id", ex.ID, "user", f.UserID, "count", n, "by", ex.Principal.Subject)
+	return writeJSON(ex, http.StatusOK, endedAnswer{n})
 }
 
 func (s *Server) needAdmin(ex *exchange, r *http.Request) error {

@@ -95,13 +95,3 @@ func (in *signIn) close() {
 		p.Close()
 	}
 }
-
-// checks names the providers and how they are, for readiness.
-func (in *signIn) checks(into map[string]string) {
-	for _, p := range in.providers.Load().all() {
-		into["provider "+p.Name()] = "ok"
-		if p.Status() != nil {
-			into["provider "+p.Name()] = "not reachable: signing in does not work, sessions go on"
-		}
-	}
-}

@@ -51,6 +51,9 @@ func (s *Server) rotateSigningKeys(ex *exchange, r *http.Request) error {
 	if err := s.needAdmin(ex, r); err != nil {
 		return err
 	}
+	if err := s.needFresh(ex); err != nil {
+		return err
+	}
 	if s.oauth == nil {
 		return errNoOAuth
 	}

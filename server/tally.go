@@ -35,8 +35,8 @@ func (s *Server) tally(ex *exchange, took time.Duration) {
 	if ex.key != nil {
 		rec := ex.key.Record()
 		sample.Key, sample.Owner = rec.ID, rec.Owner
-		if sample.Refusal != "" && s.suspicions.refused(rec.ID, ex.start) {
-			s.suspect(ex, rec, suspicionRefusals)
+		if sample.Refusal != "" {
+			s.noteKeyRefusal(ex, rec, sample.Route)
 		}
 	}
 	s.usage.Add(ex.start, &sample)

@@ -51,6 +51,7 @@ func (s *Server) createWebhook(ex *exchange, r *http.Request) error {
 	}
 	view := viewWebhook(&e, now)
 	view.Secret = secret.Reveal()
+	tagged(ex, e.Version)
 	return writeJSON(ex, http.StatusCreated, webhookAnswer{view, secretWarning})
 }
 
@@ -169,7 +170,12 @@ func mayUse(c *apiCaller, e *webhook.Endpoint) error {
 }
 
 func (s *Server) getWebhook(ex *exchange, _ *http.Request, _ *apiCaller, e webhook.Endpoint) error {
-	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: viewWebhook(&e, time.Now())})
+	return answerWebhook(ex, &e)
+}
+
+func answerWebhook(ex *exchange, e *webhook.Endpoint) error {
+	tagged(ex, e.Version)
+	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: viewWebhook(e, time.Now())})
 }
 
 // changeWebhook changes the fields that the body gives.
@@ -185,13 +191,20 @@ func (s *Server) changeWebhook(ex *exchange, r *http.Request, c *apiCaller, e we
 	if err != nil {
 		return err
 	}
+	match, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
 	e, err = s.editWebhook(ex, c, e, "webhook.change", func(e *webhook.Endpoint, now time.Time) (map[string]string, error) {
+		if err := match.check(e.Version); err != nil { // of each try
+			return nil, err
+		}
 		return body.apply(e, now), nil
 	})
 	if err != nil {
 		return err
 	}
-	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: viewWebhook(&e, time.Now())})
+	return answerWebhook(ex, &e)
 }
 
 // rotateWebhookSecret makes another secret. The old one signs too for a day, so
@@ -217,6 +230,7 @@ func (s *Server) rotateWebhookSecret(ex *exchange, _ *http.Request, c *apiCaller
 	}
 	view := viewWebhook(&e, time.Now())
 	view.Secret = secret.Reveal()
+	tagged(ex, e.Version)
 	return writeJSON(ex, http.StatusOK, webhookAnswer{view, secretWarning + " The old one signs too until " + rfc3339(e.OldEnds) + "."})
 }
 

@@ -30,12 +30,13 @@ type webhookView struct {
 	DisabledAt    *string  `json:"disabled_at"`
 	CreatedAt     string   `json:"created_at"`
 	UpdatedAt     string   `json:"updated_at"`
+	Version       int64    `json:"version"` // raised by each change
 }
 
 func viewWebhook(e *webhook.Endpoint, now time.Time) webhookView {
 	v := webhookView{
 		ID: e.ID, Owner: e.Owner, URL: e.URL, Description: e.Description, Events: append([]string{}, e.Events...), All: e.All,
-		Disabled: !e.DisabledAt.IsZero(), DisabledAt: orNull(rfc3339(e.DisabledAt)), CreatedAt: rfc3339(e.CreatedAt), UpdatedAt: rfc3339(e.UpdatedAt),
+		Disabled: !e.DisabledAt.IsZero(), DisabledAt: orNull(rfc3339(e.DisabledAt)), CreatedAt: rfc3339(e.CreatedAt), UpdatedAt: rfc3339(e.UpdatedAt), Version: e.Version,
 	}
 	if now.Before(e.OldEnds) {
 		v.OldSecretEnds = orNull(rfc3339(e.OldEnds))
