@@ -30,7 +30,7 @@ func TestBackupAndRestoreAsDocumented(t *testing.T) {
 			g := s.start()
 			people := populate(t, s, g)
 			g.meanwhile(t, func() { shell(t, s.dir, nil, backup) })
-			g.crash()
+			g.Kill()
 			writeJunk(t, filepath.Join(s.dir, "data/wavegate.db"))
 			restore := documented(t, "**SQLite.**", 1)
 			s.checkRestored(t, people, func() { shell(t, s.dir, nil, restore...) })
@@ -50,7 +50,7 @@ func TestBackupAndRestoreAsDocumented(t *testing.T) {
 		}
 		commands := documented(t, "**PostgreSQL.**", 0)
 		g.meanwhile(t, func() { shell(t, s.dir, env, commands[0]) })
-		g.crash()
+		g.Kill()
 		u.Path = "/wavegate_restored"
 		s.store = u.String()
 		t.Cleanup(func() { shell(t, s.dir, env, "dropdb --force wavegate_restored") })
@@ -126,7 +126,7 @@ func TestRestoredCopyServesTheSameSessions(t *testing.T) {
 	g := s.start()
 	people := populate(t, s, g)
 	shell(t, s.dir, nil, documented(t, "**SQLite.**", 0)[0])
-	g.crash()
+	g.Kill()
 	s.store = "sqlite:wavegate-backup.db"
 	g = s.start("-data-dir", t.TempDir())
 	for name, p := range people {

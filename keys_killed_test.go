@@ -110,10 +110,10 @@ func TestKilledServerLosesNoAcknowledgedKeyAuditRowOrEvent(t *testing.T) {
 		}
 		for begun := time.Now(); p.count() < before+10+7*round; { // somewhere in the middle of others
 			if time.Since(begun) > patience {
-				t.Fatalf("only %d keys were made:\n%s", p.count()-before, &g.log)
+				t.Fatalf("only %d keys were made:\n%s", p.count()-before, g.Log)
 			}
 		}
-		g.crash()
+		g.Kill()
 		work.Wait()
 	}
 	g := s.start("--policy", policy)

@@ -46,7 +46,7 @@ func (g *gate) must(status int, method, path, body, key string) reply {
 	a, err := g.ask(method, path, body, key)
 	must(g.t, err)
 	if a.StatusCode != status {
-		g.t.Fatalf("%s %s: %d %s\nwant %d; log:\n%s", method, path, a.StatusCode, a.body, status, &g.log)
+		g.t.Fatalf("%s %s: %d %s\nwant %d; log:\n%s", method, path, a.StatusCode, a.body, status, g.Log)
 	}
 	return a
 }

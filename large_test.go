@@ -139,7 +139,7 @@ type program struct {
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, dir: t.TempDir()}
-	p.cmd = exec.Command(shipped.path(t), append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(string(shipped.program(t)), append([]string{"-listen", "127.0.0.1:0"}, args...)...)
 	p.cmd.Dir = p.dir
 	p.cmd.Env = []string{"HOME=" + p.dir, "WAVEGATE_ACCESS_KEY_ID=id", "WAVEGATE_ACCESS_KEY_SECRET=secret"}
 	log, err := p.cmd.StderrPipe()

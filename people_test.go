@@ -70,7 +70,7 @@ func (p *person) send(g *gate, status int, method, target string, form url.Value
 	a, err := p.try(g, method, target, form, headers...)
 	must(p.t, err)
 	if a.StatusCode != status {
-		p.t.Fatalf("%s %s: %d %s\nwant %d; log:\n%s", method, target, a.StatusCode, a.body, status, &g.log)
+		p.t.Fatalf("%s %s: %d %s\nwant %d; log:\n%s", method, target, a.StatusCode, a.body, status, g.Log)
 	}
 	return a
 }
@@ -103,7 +103,7 @@ func (p *person) passes(g *gate) bool {
 	a, err := p.try(g, "GET", "/app", nil)
 	must(p.t, err)
 	if a.StatusCode != http.StatusOK && a.StatusCode != http.StatusUnauthorized {
-		p.t.Fatalf("%d %s\n%s", a.StatusCode, a.body, &g.log)
+		p.t.Fatalf("%d %s\n%s", a.StatusCode, a.body, g.Log)
 	}
 	return a.StatusCode == http.StatusOK
 }

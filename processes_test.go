@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +22,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"wavegate/oidc/oidctest"
+	"wavegate/server/gatetest"
 )
 
 // patience is how long something may take that must happen.
@@ -49,34 +47,24 @@ var shipped binary
 
 // A binary is built once.
 type binary struct {
-	once sync.Once
-	dir  string
-	err  error
+	once   sync.Once
+	built  gatetest.Program
+	delete func() error // nil if nobody asked
+	err    error
 }
 
-func (b *binary) path(t *testing.T) string {
+func (b *binary) program(t *testing.T) gatetest.Program {
 	t.Helper()
-	b.once.Do(func() {
-		if b.dir, b.err = os.MkdirTemp("", "wavegate-built-"); b.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", b.dir, ".")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			b.err = fmt.Errorf("build: %w\n%s", err, out)
-		}
-	})
-	if b.err != nil {
-		t.Fatal(b.err)
-	}
-	return filepath.Join(b.dir, "wavegate")
+	b.once.Do(func() { b.built, b.delete, b.err = gatetest.Build() })
+	must(t, b.err)
+	return b.built
 }
 
 func (b *binary) remove() error {
-	if b.dir == "" {
+	if b.delete == nil {
 		return nil
 	}
-	return os.RemoveAll(b.dir)
+	return b.delete()
 }
 
 // A site is what the processes of one address share: the app behind them, the
@@ -131,13 +119,9 @@ func serveApp(w http.ResponseWriter, r *http.Request) {
 // A gate is a running process, with the access key id:secret, which is an
 // administrator's.
 type gate struct {
+	*gatetest.Process
 	t         *testing.T
-	addr      string
-	log       gateLog
-	cmd       *exec.Cmd
-	ended     chan struct{}   // closed when the process has ended and its log is whole
 	transport *http.Transport // to this process, whatever the URL's host
-	end       sync.Once
 }
 
 // start starts a process of the site.
@@ -158,26 +142,14 @@ func (s *site) start(more ...string) *gate {
 // stopped at the end of the test.
 func launch(t *testing.T, dir string, args ...string) *gate {
 	t.Helper()
-	g := &gate{t: t, log: gateLog{address: make(chan string, 1)}, ended: make(chan struct{})}
-	g.cmd = exec.Command(shipped.path(t), append([]string{"-listen", "127.0.0.1:0"}, args...)...)
-	g.cmd.Dir, g.cmd.Stderr = dir, &g.log
-	g.cmd.Env = []string{"HOME=" + dir, "WAVEGATE_ACCESS_KEY_ID=id", "WAVEGATE_ACCESS_KEY_SECRET=secret"}
-	must(t, g.cmd.Start())
-	go func() {
-		_ = g.cmd.Wait() // how it ended is in ProcessState
-		close(g.ended)
-	}()
-	t.Cleanup(g.stop)
-	select {
-	case g.addr = <-g.log.address:
-	case <-g.ended:
-		t.Fatalf("the process ended:\n%s", &g.log)
-	case <-time.After(patience):
-		t.Fatalf("the process does not listen:\n%s", &g.log)
-	}
+	cmd := shipped.program(t).Command(dir, append([]string{"-listen", "127.0.0.1:0"}, args...)...)
+	cmd.Env = append(cmd.Env, "WAVEGATE_ACCESS_KEY_ID=id", "WAVEGATE_ACCESS_KEY_SECRET=secret")
+	p, err := gatetest.Begin(t, cmd)
+	must(t, err)
+	g := &gate{Process: p, t: t}
 	g.transport = &http.Transport{MaxIdleConnsPerHost: 100, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if addr == "gate.test:80" {
-			addr = g.addr
+			addr = g.Addr
 		}
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
@@ -188,59 +160,7 @@ func launch(t *testing.T, dir string, args ...string) *gate {
 // stop ends the process as a service manager does.
 func (g *gate) stop() {
 	g.t.Helper()
-	g.end.Do(func() {
-		_ = g.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-g.ended:
-		case <-time.After(patience):
-			g.kill()
-		}
-		if code := g.cmd.ProcessState.ExitCode(); code != exitOK {
-			g.t.Errorf("the process ended with %v:\n%s", g.cmd.ProcessState, &g.log)
-		}
-	})
-}
-
-// kill ends the process as kill -9 does.
-func (g *gate) kill() {
-	_ = g.cmd.Process.Kill()
-	<-g.ended
-}
-
-// crash is kill for a process that a test is done with.
-func (g *gate) crash() { g.end.Do(g.kill) }
-
-// A gateLog is the standard error of a process.
-type gateLog struct {
-	address chan string // gets the address when the process listens
-	mu      sync.Mutex  // guards the rest
-	text    bytes.Buffer
-	found   bool
-}
-
-// Write implements io.Writer.
-func (l *gateLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(p)
-	if l.found {
-		return len(p), nil
-	}
-	for whole := range bytes.Lines(l.text.Bytes()) {
-		var line struct{ Msg, Address string }
-		if json.Unmarshal(whole, &line) == nil && line.Msg == "listening" {
-			l.found = true
-			l.address <- line.Address
-			break
-		}
-	}
-	return len(p), nil
-}
-
-func (l *gateLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	g.Stop(g.t)
 }
 
 // runToEnd runs the program until it ends by itself.
@@ -249,7 +169,7 @@ func runToEnd(t *testing.T, dir string, change func(*exec.Cmd), args ...string) 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	var out, errs strings.Builder
-	cmd := exec.CommandContext(ctx, shipped.path(t), args...)
+	cmd := exec.CommandContext(ctx, string(shipped.program(t)), args...)
 	cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir}
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if change != nil {

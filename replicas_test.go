@@ -65,7 +65,7 @@ func testReplicasEnd(t *testing.T) {
 	s, a, b := pair(t, storetest.Postgres(t))
 	s.idp.AddClient(oidctest.Client{
 		ID: "wavegate", Secret: "client-secret", RedirectURLs: []string{"http://gate.test/_auth/callback"},
-		BackchannelURI: "http://" + a.addr + "/_auth/backchannel-logout",
+		BackchannelURI: "http://" + a.Addr + "/_auth/backchannel-logout",
 	})
 	untilListening(t, s.store, 2)
 	for _, tt := range []struct {

@@ -39,7 +39,7 @@ func TestSessionsSurviveRestarts(t *testing.T) {
 		cookie := left.cookie()
 		left.send(g, http.StatusSeeOther, "POST", "/_auth/logout", url.Values{})
 
-		for _, end := range []func(*gate){(*gate).stop, (*gate).crash} {
+		for _, end := range []func(*gate){(*gate).stop, (*gate).Kill} {
 			end(g)
 			g = s.start()
 			ann.isIn("ann", g)
@@ -82,10 +82,10 @@ func TestKillInTheMiddleOfLoginsLosesNoneThatWasAnswered(t *testing.T) {
 				case p := <-answered:
 					first = append(first, p)
 				case <-time.After(patience):
-					t.Fatalf("nobody signs in:\n%s", &g.log)
+					t.Fatalf("nobody signs in:\n%s", g.Log)
 				}
 			}
-			g.crash()
+			g.Kill()
 			work.Wait()
 			close(answered)
 			g = s.start()
@@ -137,10 +137,10 @@ func TestKillsLeaveTheUsersFileWhole(t *testing.T) {
 			select {
 			case <-changed:
 			case <-time.After(2 * patience):
-				t.Fatalf("no password is changed:\n%s", &g.log)
+				t.Fatalf("no password is changed:\n%s", g.Log)
 			}
 		}
-		g.crash()
+		g.Kill()
 		close(killed)
 		work.Wait()
 		checkUsersFile(t, s.users, passwords, added)
@@ -193,7 +193,7 @@ func (p *person) changePassword(g *gate, current, next string) (reply, error) {
 func addUserAndKill(t *testing.T, s *site, name string, after time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(after, patience))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, shipped.path(t), "--create-user", name, "--users-file", s.users)
+	cmd := exec.CommandContext(ctx, string(shipped.program(t)), "--create-user", name, "--users-file", s.users)
 	cmd.Dir, cmd.Env, cmd.Stdin = s.dir, []string{"HOME=" + s.dir}, strings.NewReader(name+"-password\n")
 	out, err := cmd.CombinedOutput()
 	if err != nil && ctx.Err() == nil {

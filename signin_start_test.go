@@ -81,7 +81,7 @@ func TestUnwritableDataFolderStopsTheStart(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	program := filepath.Join(dir, "wavegate")
-	must(t, os.Link(shipped.path(t), program))
+	must(t, os.Link(string(shipped.program(t)), program))
 	must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("ann:$2a$04$7XqnPqWmm4RwAfzMvNDmTeFkJgCbpzC7rNbWkKyxl7Tm1jQy7bYbK\n"), 0o644))
 	must(t, os.Mkdir(filepath.Join(dir, "data"), 0o555))
 	must(t, os.Chmod(dir, 0o755))

@@ -97,7 +97,7 @@ func TestExamplePoliciesPassTheCheck(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "session.secret"), []byte(strings.Repeat("s", 32)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out := runGate(t, dir, "--policy", policyOf(t, name), "--check")
+		out := program.Run(t, dir, "--policy", policyOf(t, name), "--check")
 		if !strings.Contains(out, "configuration is good") {
 			t.Errorf("%s: it printed\n%s", file, out)
 		}
@@ -143,9 +143,9 @@ func (s script) follow(t *testing.T) (at place) {
 			at.url = startGate(t, dir, args...)
 			return at
 		case args[0] == "--create-user":
-			at.user = args[1] + ":" + strings.TrimSpace(runGate(t, dir, args...))
+			at.user = args[1] + ":" + strings.TrimSpace(program.Run(t, dir, args...))
 		default:
-			if pair := regexp.MustCompile(`_ID=(\w+)\n.*_SECRET=(\w+)`).FindStringSubmatch(runGate(t, dir, args...)); pair != nil {
+			if pair := regexp.MustCompile(`_ID=(\w+)\n.*_SECRET=(\w+)`).FindStringSubmatch(program.Run(t, dir, args...)); pair != nil {
 				at.login = pair[1] + ":" + pair[2]
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wavegate/server/gatetest"
 	"wavegate/server/portal/browsertest"
 )
 
@@ -28,7 +29,7 @@ func TestApacheSignsPeopleIn(t *testing.T) {
 	for name, open := range servers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			port := freePort(t)
+			port := gatetest.FreePort(t)
 			origin := "http://127.0.0.1:" + port
 			s := open(t, map[string]app{"apache": {
 				auth: "client_secret_basic", grants: []string{"authorization_code"}, scope: "openid profile",
