@@ -26,6 +26,12 @@ const (
 	demoUser     = "demo"   // a local user, who has nothing to do with the access key
 )
 
+// demoMember is the user as roles and --admins name it.
+const demoMember = session.Local + "|" + demoUser
+
+// demoPortal is where the portal is, below the base URL.
+const demoPortal = "_portal/"
+
 // A demoApp is what --demo guards: the sample app on a loopback port of its
 // own, the policy for it, and a user, access keys and a store that last as long
 // as the process.
@@ -54,6 +60,7 @@ func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
 	app, err := demo.New(demo.Config{
 		KeyID: demoKeyID, ReaderID: demoReaderID, Curl: d.curl, BaseURL: d.base,
 		JWKSPath: cfg.BaseURL + "oauth/jwks", JWKS: jwks,
+		PortalPath:  cfg.BaseURL + demoPortal,
 		AccountPath: cfg.BaseURL + accountPath[1:], LogoutPath: cfg.BaseURL + logoutPath[1:],
 	})
 	if err != nil {
@@ -73,7 +80,7 @@ func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
 func (d *demoApp) rules(upstream string) demo.Rules {
 	r := demo.Rules{Upstream: upstream, Readers: []string{demoReaderID}}
 	if d.password != "" {
-		r.Editors = []string{session.Local + "|" + demoUser}
+		r.Editors = []string{demoMember}
 	}
 	return r
 }
@@ -112,6 +119,7 @@ func (d *demoApp) makeKeys(cfg *Config) error {
 
 // makeUser writes a users file for the demo alone. The password is half of what
 // others get: it is typed by hand, and lockouts and the loopback stand before it.
+// The user is an administrator, unless the operator says who is.
 func (d *demoApp) makeUser(cfg *Config) error {
 	path := filepath.Join(cfg.DataDir, "demo.wave-users")
 	if err := removeFiles(path); err != nil {
@@ -119,6 +127,9 @@ func (d *demoApp) makeUser(cfg *Config) error {
 	}
 	d.password = keychain.NewPassword()[:11] // two groups of five, some 50 bits
 	cfg.Users.Kind, cfg.Users.Path, cfg.Users.Required = keychain.LocalUsers, path, true
+	if len(cfg.Admins) == 0 {
+		cfg.Admins = []string{demoMember}
+	}
 	return keychain.Users(path).Add(demoUser, d.password)
 }
 
@@ -159,8 +170,18 @@ func (d *demoApp) print(url string) {
 	} else {
 		fmt.Fprintf(d.out, "and sign in:\n\n  username  %s\n  password  %s\n", demoUser, d.password)
 	}
+	d.printPortal(url)
 	d.printCommands(url)
 	fmt.Fprint(d.out, "\nUsers, keys and sessions of the demo end with it. Stop with Ctrl-C.\n\n")
+}
+
+// printPortal tells where keys and apps are managed in the browser.
+func (d *demoApp) printPortal(url string) {
+	as := "as you have set it up"
+	if d.password != "" {
+		as = "as " + demoUser + " / " + d.password
+	}
+	fmt.Fprintf(d.out, "\nPortal  %s%s%s (sign in %s)\n", url, d.base, demoPortal, as)
 }
 
 // printCommands prints what to paste into a terminal.

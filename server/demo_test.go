@@ -66,18 +66,22 @@ func testDemoUser(t *testing.T, ts *testServer, out string) {
 	if printed(out, "browser:") != ts.URL+"/" || printed(out, "username") != "demo" || len(password) < 10 {
 		t.Fatalf("it does not print how to sign in:\n%s", out)
 	}
+	if want := "Portal  " + ts.URL + "/_portal/ (sign in as demo / " + password + ")\n"; !strings.Contains(out, want) {
+		t.Errorf("it does not say %q:\n%s", want, out)
+	}
 	if a := b.signIn("demo", password, "/"); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != "/" {
 		t.Fatalf("signing in: %d %s", a.StatusCode, a.body)
 	}
 	home := b.open("/").want(t, http.StatusOK, "")
 	for _, want := range []string{
-		`href="/_auth/account"`, `href="/_auth/logout"`, `href="/admin-only"`, "Wave-Session-ID", "Wave-Client-ID", "streams:write", "signature checked",
+		`href="/_portal/"`, `href="/_auth/account"`, `href="/_auth/logout"`, `href="/admin-only"`, "Wave-Session-ID", "Wave-Client-ID", "streams:write", "signature checked",
 	} {
 		if !strings.Contains(home.body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
 	b.xhr("/v1/streams").want(t, http.StatusOK, "")
+	b.xhr("/v1/auth/users").want(t, http.StatusOK, "") // of administrators
 	b.send("POST", demoSample+"/start", nil, "Accept", "application/json").want(t, http.StatusOK, "")
 	b.send("POST", demoSample+"/stop", nil, "Accept", "application/json").want(t, http.StatusOK, "")
 	if cookie := b.sessionCookie(); cookie == "" || strings.Contains(b.xhr("/headers").body, cookie) {
@@ -213,22 +217,25 @@ func TestDemoForgetsTheDemoBefore(t *testing.T) {
 
 func TestDemoLeavesWhatTheOperatorBrought(t *testing.T) {
 	t.Parallel()
-	const user, keys = "username  demo", "WAVE_KEY=demo:"
-	const ownUser, ownKeys = "sign in as you have set it up", "with the access keys that you brought"
+	const user, keys = "(sign in as demo / ", "WAVE_KEY=demo:"
+	const ownUser, ownKeys = "http://localhost/_portal/ (sign in as you have set it up)", "with the access keys that you brought"
 	aKeychain := func(c *Config) { c.Keychain.Path, c.Keychain.Required = "mine", true }
 	aPair := func(c *Config) { c.Keychain.ID, c.Keychain.Secret = "id", "secret" }
 	aUsersFile := func(c *Config) { c.Users = keychain.Config{Kind: keychain.LocalUsers, Path: "mine", Required: true} }
 	aProvider := func(c *Config) { c.SignIn.Issuer = "https://id.example.com" }
+	anAdmin := func(c *Config) { c.Admins = []string{"key:root"} }
 	aStore := func(c *Config) { c.Store = "postgres://db/wavegate" }
 	for name, test := range map[string]struct {
 		brought []func(*Config)
 		made    []string // in the data folder
 		says    []string
+		admins  []string
 	}{
-		"a users file":            {[]func(*Config){aUsersFile}, []string{"demo.wave-keychain"}, []string{ownUser, keys}},
-		"a keychain":              {[]func(*Config){aKeychain}, []string{"demo.wave-users"}, []string{user, ownKeys}},
-		"a pair and a users file": {[]func(*Config){aPair, aUsersFile}, nil, []string{ownUser, ownKeys}},
-		"everything":              {[]func(*Config){aKeychain, aProvider, aStore}, nil, []string{ownUser, ownKeys}},
+		"a users file":            {[]func(*Config){aUsersFile}, []string{"demo.wave-keychain"}, []string{ownUser, keys}, nil},
+		"a keychain":              {[]func(*Config){aKeychain}, []string{"demo.wave-users"}, []string{user, ownKeys}, []string{"local|demo"}},
+		"a keychain and --admins": {[]func(*Config){aKeychain, anAdmin}, []string{"demo.wave-users"}, []string{user, ownKeys}, []string{"key:root"}},
+		"a pair and a users file": {[]func(*Config){aPair, aUsersFile}, nil, []string{ownUser, ownKeys}, nil},
+		"everything":              {[]func(*Config){aKeychain, aProvider, aStore}, nil, []string{ownUser, ownKeys}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -251,6 +258,9 @@ func TestDemoLeavesWhatTheOperatorBrought(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.made, madeFiles(t, before.DataDir)); diff != "" {
 				t.Errorf("files made (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.admins, after.Admins); diff != "" {
+				t.Errorf("administrators (-want +got):\n%s", diff)
 			}
 			checkKept(t, before, after)
 		})
@@ -316,6 +326,9 @@ func TestDemoBelowAnotherBaseURL(t *testing.T) {
 	form := url.Values{"username": {"ann"}, "password": {"ann-password"}, "next": {"/"}}
 	b.send("POST", "/gate/_auth/login", form, "Sec-Fetch-Site", "same-origin").want(t, http.StatusSeeOther, "")
 	home := b.open("/").want(t, http.StatusOK, "")
+	if !strings.Contains(home.body, `href="/gate/_portal/"`) || !strings.Contains(out, ts.URL+"/gate/_portal/ (sign in as you have set it up)") {
+		t.Errorf("it does not lead to the portal:\n%s", out)
+	}
 	for _, link := range []string{"/gate/oauth/jwks", "/gate/_auth/account", "/gate/_auth/logout"} {
 		if !strings.Contains(home.body, `href="`+link+`"`) {
 			t.Errorf("the page does not lead to %s", link)

@@ -20,6 +20,9 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 	if err != nil {
 		return err
 	}
+	if rt == nil && s.isHome(ex, r) {
+		return s.toPortal(ex, r)
+	}
 	if rt == nil {
 		return fault.NotFound()
 	}

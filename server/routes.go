@@ -62,6 +62,12 @@ func (s *Server) routes() []route {
 		{"POST", "/_auth/account/password", s.withSignIn(s.changePassword)},
 		{"POST", withdrawPath, s.withSignIn(s.withdraw)}, // an app may act for them no more
 
+		// The portal: people manage what is theirs (package manage). Each of its pages is
+		// calls of the API below, made in this process.
+		{"GET", "/_portal", s.withSignIn(s.toPortal)},
+		{"GET", portalPath, s.withSignIn(s.servePortal)},
+		{"POST", portalPath, s.withSignIn(s.servePortal)},
+
 		// The same for programs.
 		{"GET", "/_auth/userinfo", s.userinfo},                     // who am I
 		{"POST", "/_auth/token", s.withSignIn(s.sessionToken)},     // a token of ten minutes

@@ -27,6 +27,7 @@ import (
 	"wavegate/server/audit"
 	"wavegate/server/gateway"
 	"wavegate/server/limit"
+	desk "wavegate/server/manage"
 	"wavegate/server/policy"
 	"wavegate/server/portal"
 	"wavegate/server/session"
@@ -55,9 +56,9 @@ type Server struct {
 	prefixGate    chan struct{} // prefixLookups at the same time
 	admins        policy.Admins
 	storage
-	signIn *signIn // nil where nobody could sign in
-
-	oauth    *oauth // nil where there is no authorization server
+	signIn   *signIn    // nil where nobody could sign in
+	portal   *desk.Desk // nil where signIn is
+	oauth    *oauth     // nil where there is no authorization server
 	lockouts *limit.Lockouts
 	metrics  *metrics
 	upgraded openSockets // hijacked connections
@@ -129,6 +130,9 @@ func build(cfg Config, log io.Writer, dry bool) (*Server, error) {
 	}
 	if err == nil {
 		err = s.openOAuth()
+	}
+	if err == nil {
+		err = s.openPortal()
 	}
 	if err == nil {
 		err = s.loadPolicy()

@@ -71,6 +71,7 @@ func TestPolicyDecides(t *testing.T) {
 		{"person:local|demo", "GET", "/", 200},
 		{"person:local|demo", "GET", "/v1/streams", 200},
 		{"person:local|demo", "POST", sample + "/start", 200},
+		{"person:local|demo", "DELETE", sample, 200},
 		{"person:local|demo", "GET", "/admin-only", 403},
 		{"person:local|demo", "GET", "/admin-only/x", 403},
 		{"person:local|eve", "GET", "/", 200},

@@ -41,7 +41,9 @@ type Pages struct {
 
 	error, login, signedOut, logout, noAccess, signInError, account *template.Template
 
-	consent, device, deviceDone, appError, lapsed *template.Template
+	consent, device, deviceDone, appError, lapsed, holdOn *template.Template
+
+	portal map[string]*template.Template // see Show
 }
 
 // New prepares the pages of a server whose own endpoints live under base, a
@@ -63,13 +65,13 @@ func New(base string, b Branding) (*Pages, error) {
 	for page, t := range map[string]**template.Template{
 		"error": &p.error, "login": &p.login, "signed-out": &p.signedOut, "logout": &p.logout,
 		"no-access": &p.noAccess, "sign-in-error": &p.signInError, "account": &p.account,
-		"consent": &p.consent, "device": &p.device, "device-done": &p.deviceDone, "app-error": &p.appError, "lapsed": &p.lapsed,
+		"consent": &p.consent, "device": &p.device, "device-done": &p.deviceDone, "app-error": &p.appError, "lapsed": &p.lapsed, "hold-on": &p.holdOn,
 	} {
 		if *t, err = p.parse(page + ".html"); err != nil {
 			return nil, err
 		}
 	}
-	return p, nil
+	return p, p.parsePortal()
 }
 
 // parse reads one page together with the layout and the pieces that all share.

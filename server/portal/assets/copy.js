@@ -24,18 +24,22 @@ function select(element) {
   selection.addRange(range);
 }
 
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  const source = document.getElementById(button.dataset.copy);
-  if (!source) continue;
-  button.hidden = false;
-  button.setAttribute("aria-label", "Copy " + button.dataset.label);
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(source.textContent.trim());
-      announce(button, "Copied");
-    } catch {
-      select(source); // no clipboard on plain http: leave it ready for the keyboard
-      announce(button, "Selected");
-    }
-  });
+function offerCopies() {
+  for (const button of document.querySelectorAll("button[data-copy][hidden]")) {
+    const source = document.getElementById(button.dataset.copy);
+    if (!source) continue;
+    button.hidden = false;
+    button.setAttribute("aria-label", "Copy " + button.dataset.label);
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent.trim());
+        announce(button, "Copied");
+      } catch {
+        select(source); // no clipboard on plain http: leave it ready for the keyboard
+        announce(button, "Selected");
+      }
+    });
+  }
 }
+document.addEventListener("wavegate:shown", offerCopies); // a page of the portal was put in place
+offerCopies();

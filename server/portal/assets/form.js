@@ -3,24 +3,28 @@
 // with an hour, which are written in UTC, become the reader's own.
 "use strict";
 
-for (const button of document.querySelectorAll("button[data-shows]")) {
-  const input = document.getElementById(button.dataset.shows);
-  if (!input) continue;
-  const label = input.labels[0].textContent.toLowerCase();
-  const show = visible => {
-    input.type = visible ? "text" : "password";
-    button.textContent = visible ? "Hide" : "Show";
-    button.setAttribute("aria-label", button.textContent + " " + label);
-  };
-  button.addEventListener("click", () => show(input.type === "password"));
-  input.form.addEventListener("submit", () => show(false)); // browsers remember what was typed into a text field
-  show(false);
-  button.hidden = false;
-}
+function comforts() {
+  for (const button of document.querySelectorAll("button[data-shows][hidden]")) {
+    const input = document.getElementById(button.dataset.shows);
+    if (!input) continue;
+    const label = input.labels[0].textContent.toLowerCase();
+    const show = visible => {
+      input.type = visible ? "text" : "password";
+      button.textContent = visible ? "Hide" : "Show";
+      button.setAttribute("aria-label", button.textContent + " " + label);
+    };
+    button.addEventListener("click", () => show(input.type === "password"));
+    input.form.addEventListener("submit", () => show(false)); // browsers remember what was typed into a text field
+    show(false);
+    button.hidden = false;
+  }
 
-for (const time of document.querySelectorAll("time[datetime*=T]")) {
-  const date = new Date(time.dateTime);
-  if (isNaN(date)) continue;
-  time.title = time.textContent;
-  time.textContent = date.toLocaleString([], {dateStyle: "medium", timeStyle: "short"});
+  for (const time of document.querySelectorAll("time[datetime*=T]:not([title])")) {
+    const date = new Date(time.dateTime);
+    if (isNaN(date)) continue;
+    time.title = time.textContent;
+    time.textContent = date.toLocaleString([], {dateStyle: "medium", timeStyle: "short"});
+  }
 }
+document.addEventListener("wavegate:shown", comforts); // a page of the portal was put in place
+comforts();

@@ -1,0 +1,3 @@
+package manage
+
+func (d *Desk) appPages() pages { return pages{} }

@@ -1,0 +1,3 @@
+package manage
+
+func (d *Desk) usagePages() pages { return pages{} }
