@@ -79,7 +79,7 @@ func TestContractFlags(t *testing.T) {
 		"tls-acme-directory-url", "tls-acme-ca-file", "tls-client-ca-file", "http-redirect-listen", "metrics-listen", "log-format", "log-level", "demo",
 		"check", "print-config", "completion", "man-page",
 		"store", "admins", "users-file", "create-user", "list-users", "remove-user", "generate",
-		"oidc-username-claim", "oidc-groups-claim", "oidc-email-domains",
+		"oidc-username-claim", "oidc-groups-claim", "oidc-email-domains", "fresh-login",
 	} {
 		if options().find(name) == nil {
 			t.Errorf("--%s is missing", name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -41,7 +42,7 @@ func TestSignInSettings(t *testing.T) {
 	inFolder(t, nil)
 	args := strings.Fields("-oidc-provider-url https://id.example.com -oidc-redirect-url https://gate.example.com/_auth/callback -oidc-client-id wave -oidc-client-secret s3cret " +
 		"-oidc-end-session-url https://id.example.com/out -oidc-post-logout-redirect-url /bye -oidc-scopes openid,email -oidc-auth-url-params a:b,c:d -oidc-skip-login -no-tls-verify " +
-		"--oidc-username-claim upn --oidc-groups-claim realm_access.roles --oidc-email-domains Example.com,b.test -session-expiry 1h --store sqlite:x.db --admins jane@example.com,KEYID")
+		"--oidc-username-claim upn --oidc-groups-claim realm_access.roles --oidc-email-domains Example.com,b.test -session-expiry 1h --fresh-login 5m --store sqlite:x.db --admins jane@example.com,KEYID")
 	r, err := parseCommandLine(options(), args).resolve(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -54,13 +55,39 @@ func TestSignInSettings(t *testing.T) {
 		Issuer: "https://id.example.com", ClientID: "wave", ClientSecret: "s3cret", RedirectURL: "https://gate.example.com/_auth/callback",
 		EndSessionURL: "https://id.example.com/out", PostLogoutRedirectURL: "/bye", Scopes: []string{"openid", "email"},
 		AuthURLParams: []string{"a:b", "c:d"}, UsernameClaim: "upn", GroupsClaim: "realm_access.roles", EmailDomains: []string{"example.com", "b.test"},
-		SkipLogin: true, NoTLSVerify: true, Lifetime: time.Hour, Idle: 30 * time.Minute,
+		SkipLogin: true, NoTLSVerify: true, Lifetime: time.Hour, Idle: 30 * time.Minute, FreshLogin: 5 * time.Minute,
 	}
 	if diff := cmp.Diff(want, s.server.SignIn); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	if got := s.server.Store + strings.Join(s.server.Admins, " "); got != "sqlite:x.dbjane@example.com KEYID" {
 		t.Errorf("store and administrators: %s", got)
+	}
+}
+
+func TestFreshLoginHasADefaultAndCanBeTurnedOff(t *testing.T) {
+	for _, tt := range []struct {
+		env, args []string
+		want      time.Duration
+		problem   string
+	}{
+		{nil, nil, 15 * time.Minute, ""},
+		{[]string{"WAVEGATE_FRESH_LOGIN=1h"}, nil, time.Hour, ""},
+		{[]string{"WAVEGATE_FRESH_LOGIN=1h"}, []string{"--fresh-login", "0"}, 0, ""},
+		{nil, []string{"--fresh-login", "0s"}, 0, ""},
+		{nil, []string{"--fresh-login", "-5m"}, 15 * time.Minute, "no span of time"},
+		{nil, []string{"--fresh-login", "15"}, 15 * time.Minute, "lacks a unit"},
+	} {
+		inFolder(t, nil)
+		r, err := parseCommandLine(options(), tt.args).resolve(tt.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, problems := r.settings()
+		said := fmt.Sprint(problems)
+		if tt.problem == "" && (len(problems) > 0 || s.server.SignIn.FreshLogin != tt.want) || !strings.Contains(said, tt.problem) {
+			t.Errorf("%q %q: %v, %s", tt.env, tt.args, s.server.SignIn.FreshLogin, said)
+		}
 	}
 }
 

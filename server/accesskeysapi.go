@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -166,18 +165,33 @@ func (s *Server) keychainError(err error) error {
 	return errKeychain.Because(err)
 }
 
-// deleteAccessKey takes a key out of the keychain. It works no more, and requests
-// under way with it end.
+// deleteAccessKey takes the key that the path names out of the keychain.
 func (s *Server) deleteAccessKey(ex *exchange, r *http.Request) error {
+	return s.endAccessKey(ex, r, ex.args[0])
+}
+
+// deleteAccessKeyOf takes the key of ?id= out of the keychain: IDs may hold what a
+// path cannot, such as a slash.
+func (s *Server) deleteAccessKeyOf(ex *exchange, r *http.Request) error {
+	q := newQuery(r)
+	id := q.text("id")
+	if id == "" {
+		q.add("id", "is needed: that of the access key")
+	}
+	if err := q.end(); err != nil {
+		return err
+	}
+	return s.endAccessKey(ex, r, id)
+}
+
+// endAccessKey takes a key out of the keychain. It works no more, and requests under
+// way with it end.
+func (s *Server) endAccessKey(ex *exchange, r *http.Request, id string) error {
 	if err := s.needAdmin(ex, r); err != nil {
 		return err
 	}
 	if err := s.needFresh(ex); err != nil {
 		return err
-	}
-	id, err := url.PathUnescape(ex.args[0])
-	if err != nil {
-		return fault.NotFound()
 	}
 	if err := s.mayRemove(ex.Principal, id); err != nil {
 		return err

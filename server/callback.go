@@ -33,13 +33,13 @@ func (s *Server) beginLogin(ex *exchange, r *http.Request) error {
 	}
 	back, elsewhere := s.redirectURL(ex, p)
 	if elsewhere != "" && q.Get("here") == "" {
-		redirect(ex, http.StatusFound, elsewhere+s.withNext(initPath, next, "provider", p.spec.Name, "switch", q.Get("switch"), "here", "1"))
+		redirect(ex, http.StatusFound, elsewhere+s.withNext(initPath, next, "provider", p.spec.Name, "switch", q.Get("switch"), againParam, q.Get(againParam), "here", "1"))
 		return nil
 	}
 	attempt := session.NewAttempt(p.spec.Name, back, next, time.Now())
 	ask := oidc.AuthRequest{State: attempt.State, Nonce: attempt.Nonce, Verifier: attempt.Verifier, RedirectURL: back}
 	if q.Get("switch") != "" {
-		ask.Prompt = promptToSwitch(p.Issuer())
+		ask.Prompt = promptToSwitch(p.Issuer(), q.Get(againParam) != "")
 	}
 	target, err := p.AuthURL(ex.ctx, ask)
 	if err != nil {
@@ -55,11 +55,11 @@ func (s *Server) beginLogin(ex *exchange, r *http.Request) error {
 }
 
 // promptToSwitch is how a provider is asked to let somebody choose another
-// account (OpenID Connect Core 1.0, section 3.1.2.1). Google refuses "login", and
-// Microsoft asks for the password of the same account then.
-func promptToSwitch(issuer string) string {
+// account (OpenID Connect Core 1.0, section 3.1.2.1), or again to prove who they are.
+// Google refuses "login", and Microsoft asks for the password of the same account then.
+func promptToSwitch(issuer string, again bool) string {
 	u, err := url.Parse(issuer)
-	if err == nil && (u.Host == "accounts.google.com" || u.Host == "login.microsoftonline.com") {
+	if err == nil && (u.Host == "accounts.google.com" || u.Host == "login.microsoftonline.com" && !again) {
 		return "select_account"
 	}
 	return "login"

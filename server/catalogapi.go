@@ -24,7 +24,8 @@ type catalogView struct {
 type catalogScope struct {
 	Name        string  `json:"name"`
 	Description string  `json:"description"`
-	Risk        *string `json:"risk"` // null: the policy does not say
+	Risk        *string `json:"risk"`      // null: the policy does not say
+	OfServer    bool    `json:"of_server"` // allows calls of this API; the others are for the apps behind
 	MayGive     bool    `json:"may_give"`
 }
 
@@ -83,8 +84,10 @@ func viewCatalog(c *apiCaller, rules *policy.Policy) catalogView {
 	keys := can(policy.WriteKeys)
 	scopes := keys || can(policy.WriteClients)
 	v := catalogView{Environments: environmentsFor(c.key), Events: webhook.Types(), Defaults: viewDefaults(rules.Defaults())}
-	for _, scope := range rules.GivableScopes() {
-		v.Scopes = append(v.Scopes, catalogScope{scope.Name, scope.Description, orNull(scope.Risk), scopes && rules.MayGive(c.who, scope.Name)})
+	for i, scope := range rules.GivableScopes() {
+		v.Scopes = append(v.Scopes, catalogScope{
+			scope.Name, scope.Description, orNull(scope.Risk), i >= len(rules.Scopes()), scopes && rules.MayGive(c.who, scope.Name),
+		})
 	}
 	for _, role := range rules.Roles() {
 		v.Roles = append(v.Roles, catalogRole{

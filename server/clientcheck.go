@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	authz "wavegate/oidc/provider"
@@ -51,8 +52,12 @@ func (k *clientService) check(a asker, q *clientRequest, p problems) (problems, 
 		return nil, err
 	}
 	c := k.draft(a.apiCaller, q, &p)
+	said := slices.Clone(p)
 	for _, what := range k.beyond(a.apiCaller, &authz.Client{}, c) {
-		p.add(fieldOf(what), "is more than you hold, and nobody can give that: %s", what)
+		field := fieldOf(what)
+		if !slices.ContainsFunc(said, func(f fault.Field) bool { return isOf(f.Field, field) }) {
+			p.add(field, "is more than you hold, and nobody can give that: %s", what)
+		}
 	}
 	return p, nil
 }
@@ -87,10 +92,15 @@ func (p problems) about(body []byte) problems {
 
 func isGiven(f fault.Field, given map[string]json.RawMessage) bool {
 	for name, value := range given {
-		same := f.Field == shown(name) || strings.HasPrefix(f.Field, name+"[") || strings.HasPrefix(f.Field, name+".")
-		if same && string(value) != "null" {
+		if isOf(f.Field, shown(name)) && string(value) != "null" {
 			return true
 		}
 	}
 	return false
+}
+
+// isOf reports whether what a problem is about is a field, or a part of it.
+func isOf(about, field string) bool {
+	rest, ok := strings.CutPrefix(about, field)
+	return ok && (rest == "" || rest[0] == '[' || rest[0] == '.')
 }

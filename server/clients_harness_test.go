@@ -66,11 +66,12 @@ func issuingConfig(t *testing.T, change ...func(*Config)) Config {
 }
 
 // issuePair starts two servers on one store, which know each other by it alone.
-func issuePair(t *testing.T, url string) [2]*managed {
+func issuePair(t *testing.T, url string, change ...func(*Config)) [2]*managed {
 	t.Helper()
 	secret := writeFile(t, t.TempDir()+"/secret", fmt.Sprintf("%064x\n", time.Now().UnixNano()))
 	shared := func(c *Config) { c.Store, c.SecretFile = url, secret }
-	return [2]*managed{issue(t, shared), issue(t, shared)}
+	change = append(change, shared)
+	return [2]*managed{issue(t, change...), issue(t, change...)}
 }
 
 // sqlitePair is issuePair on a file.
@@ -202,10 +203,16 @@ func (a answer) wantOAuth(t *testing.T, status int, code string) {
 // streamWith opens a stream of events with a token.
 func (ts *testServer) streamWith(token string) open {
 	ts.t.Helper()
+	return ts.streamAs("Bearer " + token)
+}
+
+// streamAs is streamWith for a whole Authorization header.
+func (ts *testServer) streamAs(authorization string) open {
+	ts.t.Helper()
 	ctx, cancel := context.WithCancel(ts.t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", ts.URL+"/events", http.NoBody)
 	must(ts.t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", authorization)
 	transport := &http.Transport{DisableKeepAlives: true}
 	res, err := transport.RoundTrip(req)
 	must(ts.t, err)

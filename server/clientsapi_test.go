@@ -30,7 +30,7 @@ func TestNewClientShowsEverythingAndTheSecretOnce(t *testing.T) {
 		"scopes": []any{"streams:read", "streams:write"}, "grant_types": []any{"authorization_code", "refresh_token"}, "pkce": "optional",
 		"first_party": false, "introspection": false, "registered_itself": false, "token_endpoint_auth_method": "client_secret_basic", "jwks": nil,
 		"id_token_signed_response_alg": "ES256", "client_uri": "https://app.example.com/", "rate_limit_tier": "unlimited",
-		"client_secrets": secrets, "owner": "key:all", "status": "active", "created_at": rfc3339(created), "disabled_at": nil,
+		"client_secrets": secrets, "owner": "key:all", "status": "active", "created_at": rfc3339(created), "disabled_at": nil, "version": 1.0,
 	}
 	if diff := cmp.Diff(want, view); diff != "" {
 		t.Errorf("the new client (-want +got):\n%s", diff)

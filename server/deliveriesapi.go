@@ -96,6 +96,28 @@ func (s *Server) listDeliveries(ex *exchange, r *http.Request, c *apiCaller, e w
 	}{views, next})
 }
 
+// addLast writes into webhooks how the newest delivery of each is, where the caller may
+// see it (mayUse).
+func (s *Server) addLast(ex *exchange, c *apiCaller, hooks []webhookView) error {
+	var ids []string
+	for i := range hooks {
+		if c.admin || !hooks[i].All {
+			ids = append(ids, hooks[i].ID)
+		}
+	}
+	last, err := s.store.LastDeliveries(ex.ctx, ids)
+	if err != nil {
+		return storeError(err)
+	}
+	for i := range hooks {
+		if d, ok := last[hooks[i].ID]; ok {
+			view := viewDelivery(&d)
+			hooks[i].Last = &view
+		}
+	}
+	return nil
+}
+
 // getDelivery shows one delivery with what is sent.
 func (s *Server) getDelivery(ex *exchange, _ *http.Request, c *apiCaller, e webhook.Endpoint) error {
 	if err := mayUse(c, &e); err != nil {

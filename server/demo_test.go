@@ -150,7 +150,7 @@ func testDemoInABrowser(t *testing.T, ts *testServer, out string) {
 	page.Click(t, `a[href="/admin-only"]`)
 	page.WaitFor(t, `document.title.includes("no access")`)
 	page.Click(t, `.top a.brand`)
-	page.WaitFor(t, `document.querySelector("a[href='/_auth/logout']") !== null`)
+	page.WaitFor(t, `document.title.includes("through the gate") && document.readyState === "complete"`)
 	page.Click(t, `a[href="/_auth/logout"]`)
 	page.WaitFor(t, `location.pathname === "/_auth/signed-out"`)
 }

@@ -88,18 +88,33 @@ func (c *console) whoIsAPIKey(ctx context.Context, id string) (asserted, error) 
 	if err != nil {
 		return asserted{}, err
 	}
-	return asserted{who: keyPrincipal(&rec, c.policy), said: sayKey(&rec), bar: barKey(&rec)}, nil
+	bar, err := c.barKey(ctx, &rec)
+	return asserted{who: keyPrincipal(&rec, c.policy), said: sayKey(&rec), bar: bar}, err
 }
 
-// barKey is the decision about a key that opens nothing any more.
-func barKey(rec *apikey.Record) string {
+// barKey is the decision about a key that opens nothing any more; "" for one that
+// does.
+func (c *console) barKey(ctx context.Context, rec *apikey.Record) (string, error) {
 	switch rec.Status(time.Now()) {
 	case apikey.Revoked:
-		return decided(errRevokedKey.Code, errRevokedKey.Status, "the API key was revoked on "+rfc3339(rec.RevokedAt))
+		return decided(errRevokedKey.Code, errRevokedKey.Status, "the API key was revoked on "+rfc3339(rec.RevokedAt)), nil
 	case apikey.Expired:
-		return decided(errExpiredKey.Code, errExpiredKey.Status, "the API key expired on "+rfc3339(rec.ExpiresAt))
+		return decided(errExpiredKey.Code, errExpiredKey.Status, "the API key expired on "+rfc3339(rec.ExpiresAt)), nil
 	}
-	return ""
+	if name, local := strings.CutPrefix(rec.Owner, localOwner); local {
+		if there, err := c.isLocal(name); err != nil || !there {
+			return decided(errOwnerGone.Code, errOwnerGone.Status, "the users file has nobody of the owner's name any more"), err
+		}
+	}
+	if rec.UserID == "" {
+		return "", nil
+	}
+	switch u, err := c.store.User(ctx, rec.UserID); {
+	case errors.Is(err, session.ErrNoUser), err == nil && u.DisabledAt.IsZero():
+		return "", nil
+	default:
+		return decided(errWrongAPIKey.Code, errWrongAPIKey.Status, "the person whose key it is was disabled on "+rfc3339(u.DisabledAt)), err
+	}
 }
 
 // sayKey says what bounds a key beside the policy.

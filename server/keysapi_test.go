@@ -83,7 +83,7 @@ func TestNewKeyShowsEverythingAndTheSecretOnce(t *testing.T) {
 		"allowed_ips": []any{"127.0.0.1", "10.0.0.0/8", "2001:db8::/32"}, "metadata": map[string]any{"service": "encoder"},
 		"rate_limit_tier": "pro", "ops_limit": 1000.0, "budget": map[string]any{"operations_per_day": nil, "operations_per_month": 900.0},
 		"owner": "key:all", "status": "active", "created_at": rfc3339(created), "expires_at": rfc3339(created.AddDate(0, 0, 90)),
-		"last_used_at": nil, "deprecated_at": nil, "revoked_at": nil, "replaced_by": nil,
+		"last_used_at": nil, "deprecated_at": nil, "revoked_at": nil, "replaced_by": nil, "version": 1.0,
 	}
 	if diff := cmp.Diff(want, view); diff != "" {
 		t.Errorf("the new key (-want +got):\n%s", diff)
@@ -92,6 +92,10 @@ func TestNewKeyShowsEverythingAndTheSecretOnce(t *testing.T) {
 		t.Error("no warning that the key is shown once")
 	}
 	delete(want, "key")
+	want["left"] = map[string]any{
+		"operations": map[string]any{"limit": 1000.0, "remaining": 1000.0}, "operations_per_day": nil,
+		"operations_per_month": map[string]any{"limit": 900.0, "remaining": 900.0},
+	}
 	one := ts.do("GET", "/v1/auth/keys/"+made.ID, "", by("all")...).want(t, 200, "")
 	if diff := cmp.Diff(map[string]any{"api_key": want}, one.object(t)); diff != "" {
 		t.Errorf("the key later (-want +got):\n%s", diff)

@@ -20,7 +20,7 @@ func TestManualOfAPIKeysIsTrue(t *testing.T) {
 	}
 	for _, code := range []string{
 		errNoCredential.Code, errWrongAPIKey.Code, errOps.Code, errBudget.Code, errBoundedMaker.Code, errInsufficientRole.Code, errIPNotAllowed.Code,
-		errOnlyKeys.Code, errNoKeyThere.Code, errKeyNotActive.Code, errKeyConflict.Code, errBodyTooLarge.Code, errContentType.Code, errReused.Code,
+		errOnlyKeys.Code, errNoKeyThere.Code, errKeyNotActive.Code, errKeyConflict.Code, errChanged.Code, errBodyTooLarge.Code, errContentType.Code, errReused.Code,
 		errRate.Code, errLockedOut.Code, errKeyStore.Code, keyValid, keyUnknown, keyRevoked, keyExpired, keyLacks, keyElsewhere,
 	} {
 		if !strings.Contains(page, "`"+code+"`") {

@@ -31,8 +31,14 @@ const (
 	withdrawPath  = "/_auth/account/withdraw"
 )
 
-// hintParam says to the login page what to fill in as the name.
-const hintParam = "login_hint"
+// hintParam says to the login page what to fill in as the name, and againParam that
+// somebody who is signed in has to show once more that it is they.
+const (
+	hintParam  = "login_hint"
+	againParam = "again"
+)
+
+const signInAgain = "Sign in again to go on: what you are about to do needs a fresh login."
 
 // maxForm bounds the body of a form of ours, in bytes.
 const maxForm = 16 << 10
@@ -57,7 +63,8 @@ func (s *Server) skipsLogin() bool {
 }
 
 // login shows the login page, or leads on whoever is signed in already. With
-// ?switch=1 somebody wants another account.
+// ?switch=1 somebody wants another account; with again=1 beside it, the same account
+// once more.
 func (s *Server) login(ex *exchange, r *http.Request) error {
 	q := r.URL.Query()
 	next := s.safeNext(q.Get("next"))
@@ -70,12 +77,16 @@ func (s *Server) login(ex *exchange, r *http.Request) error {
 		redirect(ex, http.StatusFound, next)
 		return nil
 	}
-	view := s.loginPage(ex, next, switching)
-	if who != nil {
+	hint, again := q.Get(hintParam), switching && q.Get(againParam) != "" && who != nil
+	view := s.loginPage(ex, next, howToSwitch(switching, again)...)
+	switch {
+	case again:
+		view.Message, hint = signInAgain, cmp.Or(hint, who.Username)
+	case who != nil:
 		view.SwitchFrom = who.Username
 	}
 	if view.Form != nil {
-		view.Form.Username = clip(q.Get(hintParam))
+		view.Form.Username = clip(hint)
 	}
 	return s.page(ex, r, http.StatusOK, func(w io.Writer) error { return s.look().Login(w, view) })
 }
@@ -108,15 +119,22 @@ func (s *Server) browserSession(ex *exchange, r *http.Request) (*session.Session
 	return sess, nil
 }
 
-// loginPage is what can be chosen from.
-func (s *Server) loginPage(ex *exchange, next string, switching bool) portal.LoginPage {
+// howToSwitch are the parameters that tell a provider's login to ask who it is.
+func howToSwitch(switching, again bool) []string {
+	switch {
+	case again:
+		return []string{"switch", "1", againParam, "1"}
+	case switching:
+		return []string{"switch", "1"}
+	}
+	return nil
+}
+
+// loginPage is what can be chosen from; more are parameters for the providers' buttons.
+func (s *Server) loginPage(ex *exchange, next string, more ...string) portal.LoginPage {
 	view := portal.LoginPage{Next: next}
 	if next != s.cfg.BaseURL {
 		view.Where = s.whereTo(ex.ctx, next)
-	}
-	more := []string(nil)
-	if switching {
-		more = []string{"switch", "1"}
 	}
 	for _, p := range s.signIn.providers.Load().all() {
 		view.Providers = append(view.Providers, portal.ProviderButton{
@@ -135,6 +153,8 @@ func (s *Server) loginPage(ex *exchange, next string, switching bool) portal.Log
 func (s *Server) whereTo(ctx context.Context, next string) string {
 	path, query, _ := strings.Cut(next, "?")
 	switch {
+	case path == s.ownPathOf(portalPath+"resume"):
+		return "what you were doing"
 	case s.oauth == nil:
 		return next
 	case path == s.ownPathOf(devicePath):
@@ -172,7 +192,7 @@ func (s *Server) signInLocally(ex *exchange, r *http.Request) error {
 		return err
 	}
 	ex.fault = e
-	view := s.loginPage(ex, next, false)
+	view := s.loginPage(ex, next)
 	if view.Form == nil { // no users are left
 		return err
 	}

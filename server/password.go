@@ -28,7 +28,7 @@ func (s *Server) changePassword(ex *exchange, r *http.Request) error {
 	if problem != nil {
 		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem.Message})
 	}
-	_, login, err := s.passwordChanged(ex, rec)
+	login, err := s.passwordChanged(ex, rec)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (s *Server) setPassword(ex *exchange, r *http.Request) error {
 		e.Fields = []fault.Field{*problem}
 		return e
 	}
-	n, login, err := s.passwordChanged(ex, rec)
+	login, err := s.passwordChanged(ex, rec)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,9 @@ func (s *Server) setPassword(ex *exchange, r *http.Request) error {
 			return storeError(err)
 		}
 	}
-	return writeJSON(ex, http.StatusOK, endedAnswer{n})
+	ex.Header().Set("Cache-Control", "no-store")
+	ex.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // passwordSession is the session of a local user who asks.
@@ -134,17 +136,17 @@ func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted,
 
 // passwordChanged writes down that a password was changed and ends every session of
 // its person. The login is that of the one to go on with.
-func (s *Server) passwordChanged(ex *exchange, rec *session.Record) (ended int, next session.Login, err error) {
+func (s *Server) passwordChanged(ex *exchange, rec *session.Record) (session.Login, error) {
 	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
 	who := s.behind(rec)
 	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: who.Owner}); err != nil {
-		return 0, session.Login{}, err
+		return session.Login{}, err
 	}
-	if ended, err = s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {
-		return 0, session.Login{}, storeError(err)
+	if _, err := s.signIn.sessions.End(ex.ctx, session.Filter{UserID: rec.UserID}); err != nil {
+		return session.Login{}, storeError(err)
 	}
 	stamp, _ := s.signIn.users.Stamp(rec.Subject)
-	return ended, session.Login{
+	return session.Login{
 		Provider: session.Local, Issuer: session.Local, Subject: rec.Subject, Stamp: stamp,
 		Claims: session.Claims{Username: rec.Username},
 	}, nil

@@ -44,7 +44,7 @@ func (s *Server) openPortal() error {
 // portalLogin is the login page that leads back to a page of the portal.
 func (s *Server) portalLogin(next string, again bool) string {
 	if again {
-		return s.withNext(loginPath, s.safeNext(next), "switch", "1")
+		return s.withNext(loginPath, s.safeNext(next), howToSwitch(true, true)...)
 	}
 	return s.withNext(loginPath, s.safeNext(next))
 }
@@ -53,7 +53,7 @@ func (s *Server) portalLogin(next string, again bool) string {
 // without a slash at its end.
 func (s *Server) originFor(r *http.Request) string {
 	if s.cfg.PublicURL != "" {
-		return strings.TrimSuffix(s.cfg.PublicURL, "/")
+		return strings.TrimRight(s.cfg.PublicURL, "/") + strings.TrimSuffix(s.cfg.BaseURL, "/")
 	}
 	ex, ok := r.Context().Value(exchangeKey{}).(*exchange)
 	if !ok {
@@ -106,6 +106,7 @@ func (s *Server) portalVisitor(ex *exchange, r *http.Request) (*desk.Visitor, er
 	}
 	return &desk.Visitor{
 		UserID: p.sess.UserID, Name: p.who.Username, Email: p.who.Email, Local: p.sess.Provider == session.Local, Secure: ex.Scheme == "https",
+		Provider: s.providerLabel(p.sess.Provider),
 		Call: func(ctx context.Context, c desk.Call) (*desk.Answer, error) {
 			return s.callOwn(ctx, ex, r.Header, c)
 		},

@@ -83,6 +83,7 @@ func (s *Server) routes() []route {
 		// Access keys of the keychain (docs/access-keys.md), for admins.
 		{"GET", "/v1/auth/access-keys", s.listAccessKeys},
 		{"POST", "/v1/auth/access-keys", s.createAccessKey},
+		{"DELETE", "/v1/auth/access-keys", s.deleteAccessKeyOf}, // by ?id=
 		{"DELETE", "/v1/auth/access-keys/{id}", s.deleteAccessKey},
 
 		// API keys (docs/api-keys.md).
@@ -124,6 +125,7 @@ func (s *Server) routes() []route {
 		// Events that are sent to other servers (webhooksapi.go, deliveriesapi.go).
 		{"GET", "/v1/auth/webhooks", s.listWebhooks},
 		{"POST", "/v1/auth/webhooks", s.createWebhook},
+		{"POST", "/v1/auth/webhooks/check", s.checkWebhook}, // would it do? makes nothing
 		{"GET", "/v1/auth/webhooks/{id}", s.withWebhook(policy.ReadWebhooks, s.getWebhook)},
 		{"PATCH", "/v1/auth/webhooks/{id}", s.withWebhook(policy.WriteWebhooks, s.changeWebhook)},
 		{"DELETE", "/v1/auth/webhooks/{id}", s.withWebhook(policy.WriteWebhooks, s.deleteWebhook)},

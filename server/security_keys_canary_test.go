@@ -73,7 +73,7 @@ func (c *keyCanary) revealed(what string, a answer) []string {
 func canaryBodies(secret string) []string {
 	q := fmt.Sprintf("%q", secret)
 	all := `"description":%[1]s,"environment":%[1]s,"role":%[1]s,"scopes":[%[1]s],"allowed_ips":[%[1]s],"metadata":{"a":%[1]s},"rate_limit_tier":%[1]s,"owner":%[1]s,` +
-		`"expires_at":%[1]s,"url":%[1]s,"events":[%[1]s],"ip":%[1]s,"grace_period_hours":%[1]s,"hash":%[1]s,"disabled":%[1]s,"ops_limit":%[1]s,"budget":{"operations_per_day":%[1]s}`
+		`"expires_at":%[1]s,"url":%[1]s,"events":[%[1]s],"ip":%[1]s,"grace_period_hours":%[1]s,"hash":%[1]s,"request":%[1]s,"as":%[1]s,"disabled":%[1]s,"ops_limit":%[1]s,"budget":{"operations_per_day":%[1]s}`
 	return []string{
 		`{"name":"good"}`, `{"environment":"test"}`, // with nothing but the headers
 		fmt.Sprintf(`{"name":%s}`, q), fmt.Sprintf(`{"name":"x","description":"see %s here"}`, secret), fmt.Sprintf(`{"name":"x","metadata":{%s:1}}`, q),

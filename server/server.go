@@ -201,7 +201,7 @@ func (s *Server) openGateway(dry bool) error {
 	s.gateway = gateway.New(gateway.Config{
 		AllowedOrigins: s.cfg.AllowedOrigins,
 		ForwardHeaders: s.cfg.ForwardHeaders,
-		CookieNames:    session.CookieNames(),
+		CookieNames:    append(session.CookieNames(), desk.DraftCookie),
 		SessionHandle:  s.sessionHandle,
 		Signer:         s.signer,
 		MaxRequestSize: s.cfg.MaxRequestSize,

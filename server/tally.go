@@ -39,7 +39,9 @@ func (s *Server) tally(ex *exchange, took time.Duration) {
 			s.noteKeyRefusal(ex, rec, sample.Route)
 		}
 	}
-	s.usage.Add(ex.start, &sample)
+	if ex.Route != portalPath { // its pages renew themselves, and so would be the most of what they show
+		s.usage.Add(ex.start, &sample)
+	}
 	s.auditRefusal(ex)
 }
 
@@ -53,7 +55,8 @@ func (s *Server) routeClass(ex *exchange) string {
 		return "none"
 	case strings.HasPrefix(ex.Route, "/v1/auth/"), strings.HasPrefix(ex.Route, "/api/v1/"):
 		return "api"
-	case strings.HasPrefix(ex.Route, "/_auth/"), strings.HasPrefix(ex.Route, "/_health/"), strings.HasPrefix(ex.Route, "/oauth/"):
+	case strings.HasPrefix(ex.Route, "/_auth/"), strings.HasPrefix(ex.Route, "/_health/"), strings.HasPrefix(ex.Route, "/oauth/"),
+		strings.HasPrefix(ex.Route, "/_portal"):
 		return "own"
 	}
 	return ex.Route

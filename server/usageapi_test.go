@@ -96,6 +96,47 @@ func TestUsageIsWhatWasSent(t *testing.T) {
 	}
 }
 
+// TestOneCallShowsEachOfOnesKeysOverTime is what lists draw a line for each key from,
+// and nobody else's key is among them.
+func TestOneCallShowsEachOfOnesKeysOverTime(t *testing.T) {
+	var kept Config
+	m := manage(t, func(c *Config) { kept = *c })
+	made := map[string]int{}
+	for i := range 3 {
+		key := m.as("ann", "POST", "/v1/auth/keys", `{"name": "ci"}`).want(t, 201, "")
+		made[key.text(t, "api_key.id")] = i + 1
+		for range i + 1 {
+			m.do("GET", "/ok", "", "X-API-Key", key.text(t, "api_key.key")).want(t, 204, "")
+		}
+	}
+	bobs := m.as("bob", "POST", "/v1/auth/keys", `{"name": "ci"}`).want(t, 201, "")
+	m.do("GET", "/ok", "", "X-API-Key", bobs.text(t, "api_key.key")).want(t, 204, "")
+	m = m.flushed(kept)
+	for _, query := range []string{"", "&owner=key:ann", "&route=/", "&span=minute"} {
+		a := m.as("ann", "GET", used+"?by=time,key&limit=10000"+query, "").want(t, 200, "")
+		got := map[string]int{}
+		rows, _ := a.at(t, "rows").([]any)
+		for _, r := range rows {
+			row := mapOf(r)
+			if key := row["key"].(string); key != "ann" { // the access key
+				got[key] += int(row["requests"].(float64))
+			}
+			if row["time"] == nil {
+				t.Errorf("%q: a row without a time: %v", query, row)
+			}
+		}
+		if diff := cmp.Diff(made, got); diff != "" || a.at(t, "more") != false {
+			t.Errorf("%q (-want +got):\n%s", query, diff)
+		}
+	}
+	m.try([]try{
+		{"ann", "GET", used + "?by=time,key&key=" + bobs.text(t, "api_key.id"), "", 200, "", []string{`"rows":[]`}, nil},
+		{"ann", "GET", used + "?by=time,key&client=client_none", "", 200, "", []string{`"rows":[]`}, nil},
+		{"ann", "GET", used + "?by=time,key&owner=key:bob", "", 403, "insufficient_role", nil, nil},
+		{"ann", "GET", used + "?by=time,key&limit=10001", "", 400, "invalid_request", []string{`"field":"limit"`}, nil},
+	})
+}
+
 func TestEveryWrongParameterOfUsageIsNamedAtOnce(t *testing.T) {
 	m := manage(t)
 	m.try([]try{

@@ -30,11 +30,7 @@ func (s *Server) createWebhook(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.readWebhook(ex, r, c, func(q *webhookRequest, p *problems) {
-		if q.URL == nil {
-			p.add("url", "is needed: where the events are sent to")
-		}
-	})
+	body, err := s.readWebhook(ex, r, c, (*webhookRequest).checkNew)
 	if err != nil {
 		return err
 	}
@@ -107,6 +103,9 @@ func (s *Server) listWebhooks(ex *exchange, r *http.Request) error {
 	for i := range list {
 		views = append(views, viewWebhook(&list[i], now))
 	}
+	if err := s.addLast(ex, c, views); err != nil {
+		return err
+	}
 	return writeJSON(ex, http.StatusOK, struct {
 		Webhooks []webhookView `json:"webhooks"`
 		Next     string        `json:"next_cursor,omitempty"`
@@ -169,13 +168,13 @@ func mayUse(c *apiCaller, e *webhook.Endpoint) error {
 	return nil
 }
 
-func (s *Server) getWebhook(ex *exchange, _ *http.Request, _ *apiCaller, e webhook.Endpoint) error {
-	return answerWebhook(ex, &e)
-}
-
-func answerWebhook(ex *exchange, e *webhook.Endpoint) error {
+func (s *Server) getWebhook(ex *exchange, _ *http.Request, c *apiCaller, e webhook.Endpoint) error {
+	views := []webhookView{viewWebhook(&e, time.Now())}
+	if err := s.addLast(ex, c, views); err != nil {
+		return err
+	}
 	tagged(ex, e.Version)
-	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: viewWebhook(e, time.Now())})
+	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: views[0]})
 }
 
 // changeWebhook changes the fields that the body gives.
@@ -204,7 +203,8 @@ func (s *Server) changeWebhook(ex *exchange, r *http.Request, c *apiCaller, e we
 	if err != nil {
 		return err
 	}
-	return answerWebhook(ex, &e)
+	tagged(ex, e.Version)
+	return writeJSON(ex, http.StatusOK, webhookAnswer{Webhook: viewWebhook(&e, time.Now())})
 }
 
 // rotateWebhookSecret makes another secret. The old one signs too for a day, so

@@ -31,6 +31,9 @@ type webhookView struct {
 	CreatedAt     string   `json:"created_at"`
 	UpdatedAt     string   `json:"updated_at"`
 	Version       int64    `json:"version"` // raised by each change
+
+	// Last is the newest delivery, where webhooks are listed or shown; nil for none.
+	Last *deliveryView `json:"last_delivery,omitempty"`
 }
 
 func viewWebhook(e *webhook.Endpoint, now time.Time) webhookView {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -67,7 +68,7 @@ func (p *Process) Stop(t *testing.T) {
 		case code != 0:
 			t.Errorf("wavegate ended with %v; it wrote:\n%s", p.cmd.ProcessState, p.Log)
 		case t.Failed():
-			t.Logf("wavegate wrote:\n%s", p.Log)
+			t.Logf("wavegate wrote at the end:\n%s", p.Log.end())
 		}
 	})
 }
@@ -105,6 +106,13 @@ func (l *Log) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// end is the last of it: what it is full of are requests.
+func (l *Log) end() string {
+	const most = 30 // lines
+	lines := strings.SplitAfter(l.String(), "\n")
+	return strings.Join(lines[max(0, len(lines)-most):], "")
 }
 
 func (l *Log) String() string {

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"wavegate/server/fault"
@@ -14,13 +15,10 @@ func (v *Visit) blame(f *portal.Form, err error) error {
 	e := fault.From(err)
 	switch {
 	case len(e.Fields) > 0:
-		f.Errors = map[string]string{}
-		for _, field := range e.Fields {
-			name, _, _ := strings.Cut(field.Field, "[")
-			if f.Errors[name] == "" {
-				f.Errors[name] = sentence(field.Message)
-			}
-		}
+		complain(f, e.Fields)
+		return nil
+	case e.Code == "access_key_exists":
+		f.Errors = map[string]string{"id": e.Message}
 		return nil
 	case e.Status == http.StatusPreconditionFailed:
 		f.Changed = true
@@ -31,6 +29,41 @@ func (v *Visit) blame(f *portal.Form, err error) error {
 	}
 	f.Problem = e.Message
 	return nil
+}
+
+// complain writes into a form what is wrong with its fields. Of a field with several
+// lines, each that is wrong is named.
+func complain(f *portal.Form, fields []fault.Field) {
+	f.Errors = map[string]string{}
+	for _, field := range fields {
+		name, index, _ := strings.Cut(field.Field, "[")
+		switch line := lineOf(f.Get(name), name, index); {
+		case line > 0:
+			f.Errors[name] = strings.TrimSpace(f.Errors[name] + " Line " + strconv.Itoa(line) + ": " + stopped(field.Message))
+		case f.Errors[name] == "":
+			f.Errors[name] = sentence(field.Message)
+		}
+	}
+}
+
+// lineOf finds the line, from 1, in which the entry of an index such as "2]" stands, in
+// a field that has an entry a line. It is 0 where there is one line alone, or where
+// entries do not stand on lines of their own.
+func lineOf(text, name, index string) int {
+	nth, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+	if err != nil || !strings.Contains(strings.TrimSpace(text), "\n") || !strings.HasSuffix(name, "_uris") && strings.ContainsAny(text, ", \t") {
+		return 0
+	}
+	for i, line := range strings.Split(text, "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if nth == 0 {
+			return i + 1
+		}
+		nth--
+	}
+	return 0
 }
 
 // sentence makes a sentence of what the API says behind the name of a field.
@@ -45,7 +78,17 @@ func sentence(message string) string {
 			break
 		}
 	}
-	message = strings.ToUpper(message[:1]) + message[1:]
+	if rest, ok := strings.CutPrefix(message, "want "); ok {
+		message = "It has to be " + rest
+	}
+	return stopped(strings.ToUpper(message[:1]) + message[1:])
+}
+
+// stopped ends a message with a full stop.
+func stopped(message string) string {
+	if message == "" {
+		return message
+	}
 	if strings.ContainsAny(message[len(message)-1:], ".!?") {
 		return message
 	}

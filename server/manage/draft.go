@@ -14,12 +14,15 @@ import (
 	"wavegate/server/portal"
 )
 
+// DraftCookie is the cookie in which a form waits while its sender signs in. It is
+// nobody else's business, and no app's.
+const DraftCookie = "wavegate-draft"
+
 const (
-	draftCookie = "wavegate-draft"
-	draftKind   = "portal draft"
-	draftFor    = time.Hour // how long what was typed waits for somebody to sign in
-	maxDraft    = 3500      // of a cookie, in bytes: browsers and proxies keep 4 KB
-	resumePath  = "resume"
+	draftKind  = "portal draft"
+	draftFor   = time.Hour // how long what was typed waits for somebody to sign in
+	maxDraft   = 3500      // of a cookie, in bytes: browsers and proxies keep 4 KB
+	resumePath = "resume"
 )
 
 // A draft is a form that was sent when its sender had to sign in first.
@@ -34,18 +37,17 @@ type draft struct {
 // of the browser, sealed, and is shown again to the same person.
 func (v *Visit) signInFirst() error {
 	if v.r.Method != http.MethodPost {
-		next := v.r.URL.RequestURI()
+		next := url.URL{Path: v.desk.cfg.Base + v.path, RawQuery: v.r.URL.RawQuery}
 		if v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
-			next = v.desk.cfg.Base
+			next = url.URL{Path: v.desk.cfg.Base}
 		}
-		return v.toLogin(next, false)
+		return v.toLogin(next.RequestURI(), false)
 	}
 	if v.Form == nil {
 		if err := v.readForm(); err != nil {
 			return err
 		}
 	}
-	v.path = strings.TrimPrefix(v.r.URL.Path, v.desk.cfg.Base)
 	return v.toLoginWithForm(false)
 }
 
@@ -129,14 +131,14 @@ func (v *Visit) keep() bool {
 func (v *Visit) setDraft(value string, age int) {
 	secure := v.r.TLS != nil || v.who != nil && v.who.Secure || strings.HasPrefix(v.desk.cfg.Origin(v.r), "https:")
 	http.SetCookie(v.w, &http.Cookie{
-		Name: draftCookie, Value: value, Path: v.desk.cfg.Base, MaxAge: age, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
+		Name: DraftCookie, Value: value, Path: v.desk.cfg.Base, MaxAge: age, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
 	})
 }
 
 // openDraft returns what waits in the browser's cookie, and whether that is for the
 // visitor.
 func (v *Visit) openDraft() (d draft, ok bool) {
-	cookie, err := v.r.Cookie(draftCookie)
+	cookie, err := v.r.Cookie(DraftCookie)
 	if err != nil {
 		return d, false
 	}

@@ -42,13 +42,17 @@ func (d *Desk) keys(v *Visit) error {
 		Keys []portal.Key `json:"api_keys"`
 		Next string       `json:"next_cursor"`
 	}
-	if err := v.Shown(keysCall, q, &list); err != nil {
+	err := v.Shown(keysCall, q, &list)
+	if err != nil {
 		return err
 	}
 	view := portal.KeysPage{
 		Keys: list.Keys, Search: asked.Get("q"), Owners: v.All(),
 		Filter: portal.KeyFilter{Environment: asked.Get("environment"), Status: asked.Get("status"), Owner: asked.Get("owner")},
 		Sort:   v.sort("created_at", "desc"), Paging: v.paging(list.Next),
+	}
+	if view.Sparks, err = v.sparks("key"); err != nil {
+		return err
 	}
 	view.None = v.noKeys(view.Narrowed())
 	title := "API keys"
@@ -105,6 +109,9 @@ func (v *Visit) oneKey() (portal.Key, error) {
 		Key portal.Key `json:"api_key"`
 	}
 	err := v.Shown(keyCall(v.ID("id")), nil, &answer)
+	if err == nil && answer.Key.ID == "" {
+		err = fault.NotFound() // another call has this path
+	}
 	return answer.Key, err
 }
 
@@ -120,7 +127,11 @@ func (d *Desk) key(v *Visit) error {
 	if err := v.Get(keyCall(key.ID)+"/refusals", nil, &refused); err != nil && fault.From(err).Status != http.StatusNotFound {
 		return err
 	}
-	return v.Page(portal.Frame{Title: key.Name, Back: keysAbove}, portal.KeyPage{Key: key, Refusals: refused.Refusals})
+	chart, err := v.chartOf("key", key.ID)
+	if err != nil {
+		return err
+	}
+	return v.Page(portal.Frame{Title: key.Name, Back: keysAbove}, portal.KeyPage{Key: key, Refusals: refused.Refusals, Usage: chart})
 }
 
 var keysAbove = []portal.Link{{Name: "API keys", Path: "keys"}}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	stdpath "path"
 	"strings"
 	"time"
 
@@ -48,6 +49,8 @@ type Visitor struct {
 	Email  string // "" for none
 	Local  bool   // signs in with a password of this server
 	Secure bool   // came by https
+	// Provider is who vouches for them, as people call it.
+	Provider string
 	// Call makes one call of the management API. The error is a *fault.Error.
 	Call func(context.Context, Call) (*Answer, error)
 }
@@ -77,7 +80,7 @@ func New(cfg Config) *Desk {
 // nobody is signed in. A request that changes something has to come from a page of
 // this very origin, which the caller checks. The error is for the caller to render.
 func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, who *Visitor) error {
-	v := &Visit{desk: d, w: w, r: r, who: who, now: time.Now()}
+	v := &Visit{desk: d, w: w, r: r, who: who, now: time.Now(), path: strings.TrimPrefix(r.URL.Path, d.cfg.Base)}
 	if who == nil {
 		return v.signInFirst()
 	}
@@ -86,7 +89,7 @@ func (d *Desk) Serve(w http.ResponseWriter, r *http.Request, who *Visitor) error
 			return err
 		}
 	}
-	return d.dispatch(v, r.Method, strings.TrimPrefix(r.URL.Path, d.cfg.Base))
+	return d.dispatch(v, r.Method, v.path)
 }
 
 // dispatch finds the page of a path below the portal.
@@ -94,7 +97,8 @@ func (d *Desk) dispatch(v *Visit, method, path string) error {
 	inner := v.r.Clone(context.WithValue(v.r.Context(), visitKey{}, v))
 	inner.Method, inner.URL, inner.RequestURI, inner.Host = method, &url.URL{Path: "/" + path, RawQuery: v.r.URL.RawQuery}, "", ""
 	v.err = fault.NotFound()
-	if _, pattern := d.mux.Handler(inner); pattern != "" && !strings.HasSuffix(path, "/") {
+	clean := stdpath.Clean("/"+path) == "/"+path // the mux would redirect, to an address that is not ours
+	if _, pattern := d.mux.Handler(inner); pattern != "" && clean {
 		v.path = path
 		d.mux.ServeHTTP(v.w, inner)
 	}

@@ -1,6 +1,9 @@
 package manage
 
-import "maps"
+import (
+	"maps"
+	"slices"
+)
 
 // pages are pages of the portal by method and path below Config.Base, in the words of
 // http.ServeMux.
@@ -19,3 +22,7 @@ func (d *Desk) routes() pages {
 	}
 	return all
 }
+
+// Patterns are the pages of the portal by method and path below Config.Base, in
+// order: "GET /keys/{id}".
+func (d *Desk) Patterns() []string { return slices.Sorted(maps.Keys(d.routes())) }

@@ -18,14 +18,16 @@ type CatalogScope struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
 	Risk        string `json:"risk"`
+	OfServer    bool   `json:"of_server"` // allows calls of the management API
 	MayGive     bool   `json:"may_give"`
 }
 
 // A CatalogRole is a role.
 type CatalogRole struct {
-	Name    string   `json:"name"`
-	Scopes  []string `json:"scopes"`
-	MayGive bool     `json:"may_give"`
+	Name        string   `json:"name"`
+	Scopes      []string `json:"scopes"`
+	Permissions []string `json:"permissions"` // of the management API
+	MayGive     bool     `json:"may_give"`
 }
 
 // A CatalogTier is a tier of limits.
@@ -51,3 +53,42 @@ func (c Catalog) TierOptions(none string) []Option {
 	}
 	return options
 }
+
+// A scopePick is the field of a form in which scopes are chosen.
+type scopePick struct {
+	Form Form
+	Hint string
+	Apps []CatalogScope // for the apps behind
+	Own  []CatalogScope // for the management API
+	Not  []CatalogScope // that the person cannot give
+}
+
+// scopePicker makes the field. What is chosen already can be taken away, also where the
+// person could not give it.
+func scopePicker(f Form, c Catalog, hint string) scopePick {
+	p := scopePick{Form: f, Hint: hint}
+	for _, s := range c.Scopes {
+		switch {
+		case !s.MayGive && !f.Has("scopes", s.Name):
+			p.Not = append(p.Not, s)
+		case s.OfServer:
+			p.Own = append(p.Own, s)
+		default:
+			p.Apps = append(p.Apps, s)
+		}
+	}
+	return p
+}
+
+// OwnOpen reports whether a scope of the management API is chosen.
+func (p scopePick) OwnOpen() bool {
+	for _, s := range p.Own {
+		if p.Form.Has("scopes", s.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// Error is what is wrong with the choice.
+func (p scopePick) Error() string { return p.Form.Errors["scopes"] }

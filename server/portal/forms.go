@@ -52,6 +52,7 @@ type field struct {
 	Required, Focus, Code, Reads  bool
 	Min, Most, Step               string // of numbers
 	Complete                      string // autocomplete
+	List                          string // ID of the datalist with what may be typed; "" for none
 	Options                       []Option
 	Checked                       bool
 }
@@ -91,6 +92,8 @@ func (v *field) set(setting string) error {
 		v.Most = value
 	case "step":
 		v.Step = value
+	case "list":
+		v.List = value
 	case "length":
 		_, err := fmt.Sscan(value, &v.Max)
 		return err

@@ -157,7 +157,7 @@ func (v KeyPage) Facts() []Fact {
 	k := v.Key
 	facts := []Fact{
 		code("Begins with", k.Shown()), code("ID", k.ID), text("Environment", k.Environment),
-		text("Role", k.Role), tags("Scopes", k.Scopes, "none"), tags("Works from", k.AllowedIPs, "everywhere"),
+		text("Role", cmp.Or(k.Role, "none")), tags("Scopes", k.Scopes, "none"), tags("Works from", k.AllowedIPs, "everywhere"),
 		text("Tier", k.Tier), at("Made", k.CreatedAt, ""), at("Expires", k.ExpiresAt, "never"), at("Last used", k.LastUsedAt, "never"),
 	}
 	if !k.Deprecated.IsZero() {
@@ -261,6 +261,11 @@ type KeyRotatePage struct {
 func (KeyRotatePage) page() string { return "key-rotate" }
 
 func (v KeyRotatePage) form() Form { return v.Form }
+
+// Grace is how long the old key works on.
+func (v KeyRotatePage) Grace() Grace {
+	return Grace{v.Form, "The old key works on", "Choose as long as you need to put the new key everywhere."}
+}
 
 // A ConfirmPage asks before something is done that cannot be taken back. Whoever
 // wants it types its name.

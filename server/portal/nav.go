@@ -25,6 +25,8 @@ func (v shellView) Nav() []navGroup {
 		{navItem{Name: "Apps", Path: "apps", Key: "a", Icon: "app"}, p.Can("clients:read")},
 		{navItem{Name: "Webhooks", Path: "webhooks", Key: "w", Icon: "hook"}, p.Can("webhooks:read")},
 		{navItem{Name: "Usage", Path: "usage", Key: "u", Icon: "chart"}, p.Can("usage:read")},
+		{navItem{Name: "Lockouts", Path: "lockouts", Key: "l", Icon: "lock"}, !p.Admin && p.Can("lockouts:read")}, // of theirs
+		{navItem{Name: "Audit log", Path: "audit", Key: "d", Icon: "log"}, !p.Admin && p.Can("audit:read")},       // theirs
 	})}
 	you := navGroup{"You", v.only([]offer{
 		{navItem{Name: "Connected apps", Path: "connected", Key: "c", Icon: "link"}, true},
@@ -34,7 +36,7 @@ func (v shellView) Nav() []navGroup {
 	if !p.Admin {
 		return []navGroup{own, you}
 	}
-	return []navGroup{own, {"Everybody", v.only([]offer{
+	return []navGroup{own, you, {"Everybody", v.only([]offer{
 		{navItem{Name: "All keys", Path: "keys?all=true", Icon: "key"}, true},
 		{navItem{Name: "All apps", Path: "apps?all=true", Icon: "app"}, true},
 		{navItem{Name: "All webhooks", Path: "webhooks?all=true", Icon: "hook"}, true},
@@ -48,7 +50,7 @@ func (v shellView) Nav() []navGroup {
 		{navItem{Name: "Policy", Path: "policy", Key: "y", Icon: "rules"}, true},
 		{navItem{Name: "Why?", Path: "why", Key: "?", Icon: "why"}, true},
 		{navItem{Name: "Health", Path: "health", Key: "h", Icon: "pulse"}, true},
-	})}, you}
+	})}}
 }
 
 // An offer is an item and whether the person may go there.

@@ -30,4 +30,24 @@ var notes = map[string]string{
 	"saved":      "Saved.",
 
 	"key-revoked": "The key is revoked: it opens nothing any more.",
+
+	"app-disabled":     "The app is disabled: its tokens open nothing, and it gets no new ones.",
+	"app-enabled":      "The app works again.",
+	"app-removed":      "The app is removed, with everything that it was given.",
+	"app-withdrawn":    "The app cannot use your account any more.",
+	"session-ended":    "The session is ended: that browser is signed out.",
+	"sessions-ended":   "You’re signed out everywhere else.",
+	"password-changed": "Your password is changed, and you’re signed out everywhere else.",
+	"webhook-off":      "The webhook was switched off. Nothing is sent until it is on again.",
+	"webhook-on":       "The webhook was switched on.",
+	"webhook-removed":  "The webhook is removed.",
+	"webhook-again":    "It is sent once more. The receiver sees the same event ID.",
+
+	"roles-saved":        "The roles are saved. They count from the next request on.",
+	"user-disabled":      "The user is disabled: signed out everywhere, and their API keys open nothing.",
+	"user-enabled":       "The user is enabled: they can sign in, and their API keys work again.",
+	"user-signed-out":    "All of their sessions are ended. They can sign in again.",
+	"access-key-removed": "The access key is removed: it opens nothing any more.",
+	"lock-lifted":        "The lock is lifted: the next try counts from the start.",
+	"signing-rotated":    "New keys sign from now on. Tokens that are out stay valid until they expire.",
 }

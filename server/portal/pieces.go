@@ -1,6 +1,9 @@
 package portal
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // What follows are the pieces that several pages are made of; each has a template of
 // the same name in templates/shell.
@@ -12,8 +15,13 @@ type Fact struct {
 	Code   bool // the text is for machines
 	Time   *moment
 	Tags   []string
+	Lines  []string // for machines, each on a line of its own
 	Detail string
+	Copy   string // what the text is, for a button that copies it; "" for none
 }
+
+// Mark is the ID of the text on the page, for its copy button.
+func (f Fact) Mark() string { return "fact-" + strings.ReplaceAll(strings.ToLower(f.Name), " ", "-") }
 
 // text makes a fact of a text, "–" where there is none.
 func text(name, value string) Fact {
@@ -58,3 +66,22 @@ type Secret struct {
 	Label                string // what it is, for the copy button: "the key"
 	Try                  string // a command that uses it; "" for none
 }
+
+// A Command is a line for a shell, to copy.
+type Command struct {
+	Mark         string // its ID on the page
+	Title, Words string
+	Text         string
+}
+
+// A Grace is the slider that says how long what is replaced works on, in hours.
+type Grace struct {
+	Form        Form
+	Label, Hint string // the label ends before "for 1 day"
+}
+
+// Wrong is what is wrong with it; "" for nothing.
+func (v Grace) Wrong() string { return v.Form.Errors["grace_period_hours"] }
+
+// Hours are the hours that were chosen.
+func (v Grace) Hours() string { return v.Form.Get("grace_period_hours") }

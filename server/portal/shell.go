@@ -37,7 +37,9 @@ type Frame struct {
 	Wide bool
 	// Curl is the page, or what its form does, as a line for a shell.
 	Curl string
-	Note *Note
+	// Session says that Curl takes a session token: no API key speaks for a person there.
+	Session bool
+	Note    *Note
 
 	// What follows is filled in for every page by whoever serves it.
 	Person  Person
@@ -85,8 +87,8 @@ func (p *Pages) parsePortal() error {
 // funcs are what templates of the portal may call.
 func (p *Pages) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset": p.assets.path, "input": input, "choice": choice, "area": area, "check": checkbox, "sortable": sortable,
-		"when": momentOf, "plain": plain, "shorten": shorten, "count": count, "list": func(items ...string) []string { return items },
+		"asset": p.assets.path, "input": input, "choice": choice, "area": area, "check": checkbox, "scopes": scopePicker, "sortable": sortable,
+		"when": momentOf, "plain": plain, "shorten": shorten, "shortenLeft": shortenLeft, "count": count, "list": func(items ...string) []string { return items },
 	}
 }
 

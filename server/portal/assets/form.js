@@ -3,6 +3,11 @@
 // with an hour, which are written in UTC, become the reader's own.
 "use strict";
 
+const shortTimes = { // data-as says which, where there is little room
+  hour: {hour: "numeric", minute: "2-digit"},
+  weekday: {weekday: "short", hour: "numeric", minute: "2-digit"},
+};
+
 function comforts() {
   for (const button of document.querySelectorAll("button[data-shows][hidden]")) {
     const input = document.getElementById(button.dataset.shows);
@@ -22,8 +27,9 @@ function comforts() {
   for (const time of document.querySelectorAll("time[datetime*=T]:not([title])")) {
     const date = new Date(time.dateTime);
     if (isNaN(date)) continue;
-    time.title = time.textContent;
-    time.textContent = date.toLocaleString([], {dateStyle: "medium", timeStyle: "short"});
+    const day = time.dataset.day !== undefined;
+    time.title = day ? date.toISOString().slice(0, 16).replace("T", ", ") + " UTC" : time.textContent;
+    time.textContent = date.toLocaleString([], day ? {dateStyle: "medium"} : shortTimes[time.dataset.as] ?? {dateStyle: "medium", timeStyle: "short"});
   }
 }
 document.addEventListener("wavegate:shown", comforts); // a page of the portal was put in place

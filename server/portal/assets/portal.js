@@ -7,6 +7,7 @@
 const base = new URL(document.querySelector(".side .brand").href).pathname;
 const parser = new DOMParser();
 let visit = 0; // the newest of the pages that were asked for
+let typing; // waits until somebody stops typing
 
 const inside = url => url.origin === location.origin && url.pathname.startsWith(base);
 
@@ -40,6 +41,7 @@ function settle(keep) {
 // browser itself.
 async function go(url, options = {}) {
   const mine = ++visit, main = document.getElementById("main");
+  clearTimeout(typing);
   main.classList.add("busy");
   main.setAttribute("aria-busy", "true");
   try {
@@ -135,7 +137,15 @@ async function refresh() {
     if (mine !== visit) return;
     for (const part of parts) {
       const fresh = page.getElementById(part.id);
-      if (fresh) part.replaceChildren(...document.adoptNode(fresh).childNodes);
+      if (!fresh) continue;
+      for (const open of part.querySelectorAll("details[open][id]")) {
+        const same = fresh.querySelector("#" + CSS.escape(open.id));
+        if (same) same.open = true;
+      }
+      if (fresh.dataset.live === undefined) delete part.dataset.live; // it has come to rest
+      else part.dataset.live = fresh.dataset.live;
+      for (const open of part.querySelectorAll("details[open][id]")) fresh.querySelector("#" + CSS.escape(open.id))?.setAttribute("open", "");
+      part.replaceChildren(...document.adoptNode(fresh).childNodes);
     }
     document.dispatchEvent(new Event("wavegate:shown"));
   } catch { /* the next time */ }
@@ -145,7 +155,6 @@ document.addEventListener("visibilitychange", refresh);
 
 // Forms that are checked while somebody types
 
-let typing;
 document.addEventListener("input", event => {
   const form = event.target.form;
   if (form?.dataset.preview === undefined) return;
@@ -175,7 +184,10 @@ async function preview(form, field) {
 
 // Small comforts of a page, again for each that is shown
 
+let soon;
 function comfort() {
+  clearTimeout(soon);
+  if (document.querySelector("[data-live=soon]")) soon = setTimeout(refresh, 700); // what is about to end
   for (const input of document.querySelectorAll("input[data-says]")) { // a slider says what it stands on
     const out = document.getElementById(input.dataset.says);
     const hours = n => n === 0 ? "at once" : n % 24 ? (n === 1 ? "1 hour" : n + " hours") : (n === 24 ? "1 day" : n / 24 + " days");

@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,29 +56,40 @@ func Trusting(cert *x509.Certificate) Option {
 // continuous integration (CI is set) it fails.
 func Start(t *testing.T, options ...Option) *Browser {
 	t.Helper()
-	path := executable()
-	if path == "" {
-		Missing(t, "Chromium", "apt-get install chromium")
+	b, stop, err := launch(chromium(t), t.TempDir(), options...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), append([]Option{
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// launch starts the browser at a path. What it keeps is in dir; stop ends it.
+func launch(path, dir string, options ...Option) (b *Browser, stop func() error, err error) {
+	alloc, end := chromedp.NewExecAllocator(context.Background(), append([]Option{
+		chromedp.ExecPath(path), chromedp.UserDataDir(dir),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("hide-scrollbars", true), chromedp.Flag("lang", "en-US"),
 	}, options...)...)
 	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(func() {
+	stop = func() error {
+		defer end()
+		defer cancel()
 		if err := chromedp.Cancel(ctx); err != nil {
-			t.Errorf("stop the browser: %v", err)
+			return fmt.Errorf("stop the browser: %w", err)
 		}
-		cancel()
-		stop()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s: %v", path, err)
+		return nil
 	}
-	return &Browser{ctx: ctx}
+	if err := chromedp.Do(ctx); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("start %s: %w", path, err), stop())
+	}
+	return &Browser{ctx: ctx}, stop, nil
 }
 
 // Private returns a window of b that shares nothing with the others: it has
@@ -92,13 +105,15 @@ func (b *Browser) Private(t *testing.T) *Browser {
 	return &Browser{ctx: ctx}
 }
 
-// executable returns the browser's path, or "".
-func executable() string {
+// chromium returns the browser's path, and ends the test where there is none.
+func chromium(t *testing.T) string {
+	t.Helper()
 	for _, name := range []string{os.Getenv("WAVEGATE_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); name != "" && err == nil {
 			return path
 		}
 	}
+	Missing(t, "Chromium", "apt-get install chromium")
 	return ""
 }
 

@@ -38,13 +38,13 @@ type Page struct {
 	prompts   int             // see CatchPrompts
 }
 
-// listen collects what the developer tools would show in red: console errors,
-// exceptions, violations of the content security policy, resources that fail.
+// listen collects what the developer tools would show in red: console errors and
+// warnings, exceptions, violations of the content security policy, resources that fail.
 func (p *Page) listen(event any) {
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
 		own := e.Entry.Source == log.EntrySourceNetwork && p.isDocument(e.Entry.URL) // the error page's own status
-		if e.Entry.Level == log.EntryLevelError && !own {
+		if (e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning) && !own {
 			p.complain(fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
 	case *runtime.EventConsoleAPICalled:
