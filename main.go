@@ -44,7 +44,7 @@
 // /_auth/verify and /_auth/forward for other proxies that ask who may pass, and
 // the JWKS that proves the Wave-Assertion header. With a provider (-oidc-*, or
 // the policy's) or a users file, people sign in at /_auth/login, come back from
-// the provider to /_auth/callback, see their sessions at /_auth/account and leave
+// the provider to /_auth/callback, look after what is theirs at /_portal/ and leave
 // at /_auth/logout; programs ask /_auth/userinfo, /_auth/token and
 // /_auth/refresh, and the provider reports at /_auth/backchannel-logout who
 // signed out there.

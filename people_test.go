@@ -36,18 +36,23 @@ type reply struct {
 
 // try sends a request to a process. A nil form is a request for a page.
 func (p *person) try(g *gate, method, target string, form url.Values, headers ...string) (reply, error) {
+	if form != nil {
+		headers = append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)
+	}
+	return p.tryBody(g, method, target, form.Encode(), headers...)
+}
+
+// tryBody is try with any body.
+func (p *person) tryBody(g *gate, method, target, body string, headers ...string) (reply, error) {
 	if strings.HasPrefix(target, "/") {
 		target = "http://gate.test" + target
 	}
-	req, err := http.NewRequest(method, target, strings.NewReader(form.Encode()))
+	req, err := http.NewRequest(method, target, strings.NewReader(body))
 	if err != nil {
 		return reply{}, err
 	}
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	req.Header.Set("Sec-Fetch-Mode", "cors")
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
@@ -60,8 +65,8 @@ func (p *person) try(g *gate, method, target string, form url.Values, headers ..
 		return reply{}, err
 	}
 	defer res.Body.Close()
-	body, _ := io.ReadAll(res.Body) // cut short when the process is killed
-	return reply{res, string(body)}, nil
+	text, _ := io.ReadAll(res.Body) // cut short when the process is killed
+	return reply{res, string(text)}, nil
 }
 
 // send is try for a request that must be answered, with this status.

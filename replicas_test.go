@@ -83,7 +83,7 @@ func testReplicasEnd(t *testing.T) {
 			other := newPerson(t)
 			other.signIn(a, "ann")
 			id, _ := p.session(a)
-			other.send(a, http.StatusSeeOther, "POST", "/_auth/account/end", url.Values{"id": {id}})
+			other.send(a, http.StatusSeeOther, "POST", "/_portal/sessions", url.Values{"id": {id}})
 			other.isIn("ann", a, b)
 		}},
 		{"an administrator", "bob", func(_ *testing.T, p *person) {
@@ -107,7 +107,7 @@ func testReplicasEnd(t *testing.T) {
 		{"another password", "carl", func(_ *testing.T, p *person) {
 			other := newPerson(t)
 			other.signIn(a, "carl")
-			if got, err := other.changePassword(a, "carl-password", "another one"); err != nil || got.StatusCode != http.StatusSeeOther {
+			if got, err := other.changePassword(a, "carl-password", "another one"); err != nil || got.StatusCode != http.StatusNoContent {
 				p.t.Fatal(got.body, err)
 			}
 		}},

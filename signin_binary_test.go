@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -147,8 +146,7 @@ func TestKillsLeaveTheUsersFileWhole(t *testing.T) {
 	}
 }
 
-// changePasswords changes a person's password on the account page until the
-// server is killed.
+// changePasswords changes a person's password until the server is killed.
 func changePasswords(p *person, g *gate, name string, round int, mu *sync.Mutex, passwords map[string][]string, changed chan<- struct{}) {
 	for i := 0; ; i++ {
 		next := fmt.Sprintf("%s-password-%d-%d", name, round, i)
@@ -160,7 +158,7 @@ func changePasswords(p *person, g *gate, name string, round int, mu *sync.Mutex,
 		switch {
 		case err != nil:
 			return // killed
-		case a.StatusCode == http.StatusSeeOther:
+		case a.StatusCode == http.StatusNoContent:
 			mu.Lock()
 			passwords[name] = []string{next}
 			mu.Unlock()
@@ -172,20 +170,13 @@ func changePasswords(p *person, g *gate, name string, round int, mu *sync.Mutex,
 	}
 }
 
-// passwordField finds what the fields of the form on the account page are called.
-var passwordField = regexp.MustCompile(`<input[^>]* name="([^"]+)" type="password"`)
-
-// changePassword fills in the form of the account page.
+// changePassword changes a password by the API.
 func (p *person) changePassword(g *gate, current, next string) (reply, error) {
-	page, err := p.try(g, "GET", "/_auth/account", nil)
+	body, err := json.Marshal(map[string]string{"current_password": current, "new_password": next})
 	if err != nil {
 		return reply{}, err
 	}
-	form := url.Values{}
-	for i, field := range passwordField.FindAllStringSubmatch(page.body, -1) {
-		form.Set(field[1], []string{current, next, next}[i])
-	}
-	return p.try(g, "POST", "/_auth/account/password", form)
+	return p.tryBody(g, "POST", "/v1/auth/password", string(body), "Content-Type", "application/json")
 }
 
 // addUserAndKill runs --create-user, which it kills after a while; 0 is never. It

@@ -49,7 +49,7 @@ func generateUser(in surroundings, file keychain.File, name string) int {
 // userError says what to do about an error of adding a user.
 func userError(file keychain.File, err error) error {
 	if errors.Is(err, keychain.ErrIDExists) {
-		return fmt.Errorf("%w: a user changes the password on the account page, when signed in; one who has lost it is removed with --remove-user and added again", err)
+		return fmt.Errorf("%w: a user changes the password in the portal, when signed in; one who has lost it is removed with --remove-user and added again", err)
 	}
 	return fileError("users file", file.Path, err)
 }

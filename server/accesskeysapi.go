@@ -173,6 +173,9 @@ func (s *Server) deleteAccessKey(ex *exchange, r *http.Request) error {
 // deleteAccessKeyOf takes the key of ?id= out of the keychain: IDs may hold what a
 // path cannot, such as a slash.
 func (s *Server) deleteAccessKeyOf(ex *exchange, r *http.Request) error {
+	if err := s.needAdmin(ex, r); err != nil { // before anything is said about the query
+		return err
+	}
 	q := newQuery(r)
 	id := q.text("id")
 	if id == "" {

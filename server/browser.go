@@ -27,7 +27,11 @@ var (
 // a request without a living one. The cookie alone decides: it is the only
 // credential of a browser.
 func (s *Server) bySession(ex *exchange, cookie string, st *state) (*identity.Principal, error) {
-	sess, err := s.signIn.sessions.Get(ex.ctx, cookie)
+	get := s.signIn.sessions.Get
+	if ex.unattended {
+		get = s.signIn.sessions.Look
+	}
+	sess, err := get(ex.ctx, cookie)
 	switch {
 	case errors.Is(err, session.ErrNoSession):
 		return nil, nil

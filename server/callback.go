@@ -33,13 +33,15 @@ func (s *Server) beginLogin(ex *exchange, r *http.Request) error {
 	}
 	back, elsewhere := s.redirectURL(ex, p)
 	if elsewhere != "" && q.Get("here") == "" {
-		redirect(ex, http.StatusFound, elsewhere+s.withNext(initPath, next, "provider", p.spec.Name, "switch", q.Get("switch"), againParam, q.Get(againParam), "here", "1"))
+		more := append([]string{"provider", p.spec.Name, "here", "1"}, howToSwitch(q.Get("switch") != "", q.Get(againParam) != "")...)
+		redirect(ex, http.StatusFound, elsewhere+s.withNext(initPath, next, more...))
 		return nil
 	}
 	attempt := session.NewAttempt(p.spec.Name, back, next, time.Now())
 	ask := oidc.AuthRequest{State: attempt.State, Nonce: attempt.Nonce, Verifier: attempt.Verifier, RedirectURL: back}
 	if q.Get("switch") != "" {
-		ask.Prompt = promptToSwitch(p.Issuer(), q.Get(againParam) != "")
+		attempt.Again = q.Get(againParam) != ""
+		ask.Prompt = promptToSwitch(p.Issuer(), attempt.Again)
 	}
 	target, err := p.AuthURL(ex.ctx, ask)
 	if err != nil {
@@ -175,6 +177,7 @@ func (s *Server) finishLogin(ex *exchange, r *http.Request, p *provider, attempt
 	err := s.startSession(ex, r, attempt.Next, session.Login{
 		Provider: p.spec.Name, Issuer: login.Issuer, Subject: login.Subject, SID: login.SID,
 		Claims: claimsOf(login), Tokens: tokensOf(login), RenewAt: renewalTime(login, time.Now()), Attempt: attempt,
+		Proved: attempt.Again,
 	})
 	switch {
 	case errors.Is(err, session.ErrAttemptUsed):

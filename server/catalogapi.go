@@ -22,11 +22,12 @@ type catalogView struct {
 }
 
 type catalogScope struct {
-	Name        string  `json:"name"`
-	Description string  `json:"description"`
-	Risk        *string `json:"risk"`      // null: the policy does not say
-	OfServer    bool    `json:"of_server"` // allows calls of this API; the others are for the apps behind
-	MayGive     bool    `json:"may_give"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Risk        *string  `json:"risk"`      // null: the policy does not say
+	Endpoints   []string `json:"endpoints"` // of the apps behind, as the policy names them
+	OfServer    bool     `json:"of_server"` // allows calls of this API; the others are for the apps behind
+	MayGive     bool     `json:"may_give"`
 }
 
 type catalogRole struct {
@@ -86,7 +87,7 @@ func viewCatalog(c *apiCaller, rules *policy.Policy) catalogView {
 	v := catalogView{Environments: environmentsFor(c.key), Events: webhook.Types(), Defaults: viewDefaults(rules.Defaults())}
 	for i, scope := range rules.GivableScopes() {
 		v.Scopes = append(v.Scopes, catalogScope{
-			scope.Name, scope.Description, orNull(scope.Risk), i >= len(rules.Scopes()), scopes && rules.MayGive(c.who, scope.Name),
+			scope.Name, scope.Description, orNull(scope.Risk), append([]string{}, scope.Endpoints...), i >= len(rules.Scopes()), scopes && rules.MayGive(c.who, scope.Name),
 		})
 	}
 	for _, role := range rules.Roles() {

@@ -143,7 +143,7 @@ func TestCatalogTellsWhatThePolicySays(t *testing.T) {
 	m := catalogServer(t)
 	v := m.catalog(by("narrow"))
 	low := "low"
-	if diff := cmp.Diff(catalogScope{"streams:read", "Look at streams", &low, false, true}, v.Scopes[0]); diff != "" {
+	if diff := cmp.Diff(catalogScope{"streams:read", "Look at streams", &low, []string{"GET /v1/streams"}, false, true}, v.Scopes[0]); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if s := v.Scopes[1]; s.Name != "streams:write" || s.Risk != nil || s.MayGive {

@@ -7,7 +7,6 @@ import (
 	authz "wavegate/oidc/provider"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
-	"wavegate/server/portal"
 )
 
 // maxConnections is how many apps of one person are listed.
@@ -72,48 +71,17 @@ func (s *Server) deleteConnection(ex *exchange, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.disconnect(ex, &apiCaller{who: who, owner: who.Owner}, userID, ex.args[0]); err != nil {
-		return err
-	}
-	ex.Header().Set("Cache-Control", "no-store")
-	ex.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// disconnect withdraws a person's consent to a client.
-func (s *Server) disconnect(ex *exchange, c *apiCaller, userID, clientID string) error {
-	d := deed{action: "grant.withdraw", target: clientID, owner: c.owner}
-	err := s.store.Disconnect(ex.ctx, userID, clientID, ex.start, s.journal(ex, c, d))
+	id := ex.args[0]
+	d := deed{action: "grant.withdraw", target: id, owner: who.Owner}
+	err = s.store.Disconnect(ex.ctx, userID, id, ex.start, s.journal(ex, &apiCaller{who: who, owner: who.Owner}, d))
 	s.oauthChanged(authz.ChangedUser, userID)
 	if errors.Is(err, authz.ErrNotFound) {
 		return fault.NotFound()
 	}
-	return storeError(err)
-}
-
-// withdraw takes the button of the account page.
-func (s *Server) withdraw(ex *exchange, r *http.Request) error {
-	form, rec, err := s.ownForm(ex, r)
 	if err != nil {
-		return err
+		return storeError(err)
 	}
-	who := s.behind(rec)
-	if err := s.disconnect(ex, &apiCaller{who: who, owner: who.Owner}, rec.UserID, form.Get("client_id")); err != nil {
-		return err
-	}
-	redirect(ex, http.StatusSeeOther, s.withNext(accountPath, "")+"#apps")
+	ex.Header().Set("Cache-Control", "no-store")
+	ex.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// connectedApps are what the account page shows of them.
-func (s *Server) connectedApps(ex *exchange, userID string) ([]portal.ConnectedApp, error) {
-	if s.oauth == nil {
-		return nil, nil
-	}
-	list, err := s.store.Connections(ex.ctx, userID, ex.start, maxConnections)
-	apps := make([]portal.ConnectedApp, 0, len(list))
-	for _, c := range list {
-		apps = append(apps, portal.ConnectedApp{ClientID: c.ClientID, Name: c.Name, URI: c.URI, Scopes: c.Scopes, Since: c.Since, Used: c.Used})
-	}
-	return apps, storeError(err)
 }

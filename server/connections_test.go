@@ -11,6 +11,9 @@ import (
 
 const connectionsPath = "/v1/auth/connections"
 
+// withdrawPath is where the portal withdraws what an app may do.
+func withdrawPath(id string) string { return "/_portal/connected/" + id + "/withdraw" }
+
 // siteClient is a client that people can let in.
 func (m *managed) siteClient(name string) madeClient {
 	m.t.Helper()
@@ -55,8 +58,8 @@ func TestPeopleSeeTheAppsThatTheyAllowed(t *testing.T) {
 	if stripped(bySession) != stripped(a) {
 		t.Errorf("a session token shows %s, the browser %s", bySession.body, a.body)
 	}
-	if page := ann.send("GET", accountPath, nil); !strings.Contains(page.body, "Zebra") || !strings.Contains(page.body, `name="client_id" value="`+apple.ID+`"`) {
-		t.Errorf("the account page shows no apps: %s", page.body)
+	if page := ann.open("/_portal/connected"); !strings.Contains(page.body, "Zebra") || !strings.Contains(page.body, withdrawPath(apple.ID)) {
+		t.Errorf("the portal shows no apps: %s", page.body)
 	}
 	if m.audited("grant.create", apple.ID) != 2 || m.audited("grant.create", zebra.ID) != 1 {
 		t.Error("what people allowed was not written down")
@@ -64,7 +67,7 @@ func TestPeopleSeeTheAppsThatTheyAllowed(t *testing.T) {
 }
 
 // TestWhoWithdrawsEndsAllTokensAtOnce withdraws by the API, by the API with a session
-// token, and by the account page, and holds a socket and a stream open.
+// token, and in the portal, and holds a socket and a stream open.
 func TestWhoWithdrawsEndsAllTokensAtOnce(t *testing.T) {
 	t.Parallel()
 	for how, withdraw := range map[string]func(*managed, *browser, string) answer{
@@ -74,12 +77,9 @@ func TestWhoWithdrawsEndsAllTokensAtOnce(t *testing.T) {
 		"a session token": func(m *managed, b *browser, id string) answer {
 			return m.call("DELETE", connectionsPath+"/"+id, "", by(b.token())...).want(m.t, 204, "")
 		},
-		"the account page": func(m *managed, b *browser, id string) answer {
-			a := b.send("POST", withdrawPath, url.Values{"client_id": {id}}, "Sec-Fetch-Site", "same-origin")
-			if a.want(m.t, 303, ""); a.Header.Get("Location") != accountPath+"#apps" {
-				m.t.Errorf("the form leads to %q", a.Header.Get("Location"))
-			}
-			return a
+		"the portal": func(m *managed, b *browser, id string) answer {
+			form := b.open(withdrawPath(id)).fields(m.t, withdrawPath(id))
+			return b.press(withdrawPath(id), form).to(m.t, "/_portal/connected?done=app-withdrawn")
 		},
 	} {
 		t.Run(how, func(t *testing.T) {
@@ -134,9 +134,7 @@ func TestConnectionsAreForTheirPersonAlone(t *testing.T) {
 	if theirs := m.checked(bob.api("DELETE", one, "", "Sec-Fetch-Site", "same-origin")); stripped(theirs) != stripped(none) {
 		t.Errorf("somebody else's: %d %s", theirs.StatusCode, theirs.body)
 	}
-	if a := bob.send("POST", withdrawPath, url.Values{"client_id": {app.ID}}, "Sec-Fetch-Site", "same-origin"); a.StatusCode != 404 {
-		t.Errorf("somebody else's on the account page: %d", a.StatusCode)
-	}
+	bob.press(withdrawPath(app.ID), url.Values{}).want(t, 404, "")
 	for what, headers := range map[string][]string{
 		"an access key": by("all"), "an administrator's": by("root"), "an API key of the person": by(key), "the app itself": by(given.Access),
 	} {
@@ -149,7 +147,7 @@ func TestConnectionsAreForTheirPersonAlone(t *testing.T) {
 	}
 	m.call("GET", connectionsPath, "").want(t, 401, "credential_required")
 	m.checked(ann.api("DELETE", one, "", "Sec-Fetch-Site", "cross-site")).want(t, 403, "cross_origin")
-	if a := ann.send("POST", withdrawPath, url.Values{"client_id": {app.ID}}, "Sec-Fetch-Site", "cross-site"); a.StatusCode != 403 {
+	if a := ann.send("POST", withdrawPath(app.ID), url.Values{}, "Sec-Fetch-Site", "cross-site"); a.StatusCode != 403 {
 		t.Errorf("another site's form withdraws: %d", a.StatusCode)
 	}
 	m.do("GET", "/v1/streams", "", by(given.Access)...).want(t, 200, "")

@@ -60,8 +60,7 @@ func newDemo(cfg *Config, dry bool, jwks func() []byte) (*demoApp, error) {
 	app, err := demo.New(demo.Config{
 		KeyID: demoKeyID, ReaderID: demoReaderID, Curl: d.curl, BaseURL: d.base,
 		JWKSPath: cfg.BaseURL + "oauth/jwks", JWKS: jwks,
-		PortalPath:  cfg.BaseURL + demoPortal,
-		AccountPath: cfg.BaseURL + accountPath[1:], LogoutPath: cfg.BaseURL + logoutPath[1:],
+		PortalPath: cfg.BaseURL + demoPortal, LogoutPath: cfg.BaseURL + logoutPath[1:],
 	})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)

@@ -74,7 +74,7 @@ func testDemoUser(t *testing.T, ts *testServer, out string) {
 	}
 	home := b.open("/").want(t, http.StatusOK, "")
 	for _, want := range []string{
-		`href="/_portal/"`, `href="/_auth/account"`, `href="/_auth/logout"`, `href="/admin-only"`, "Wave-Session-ID", "Wave-Client-ID", "streams:write", "signature checked",
+		`href="/_portal/"`, `href="/_auth/logout"`, `href="/admin-only"`, "Wave-Session-ID", "Wave-Client-ID", "streams:write", "signature checked",
 	} {
 		if !strings.Contains(home.body, want) {
 			t.Errorf("the page lacks %q", want)
@@ -329,7 +329,7 @@ func TestDemoBelowAnotherBaseURL(t *testing.T) {
 	if !strings.Contains(home.body, `href="/gate/_portal/"`) || !strings.Contains(out, ts.URL+"/gate/_portal/ (sign in as you have set it up)") {
 		t.Errorf("it does not lead to the portal:\n%s", out)
 	}
-	for _, link := range []string{"/gate/oauth/jwks", "/gate/_auth/account", "/gate/_auth/logout"} {
+	for _, link := range []string{"/gate/oauth/jwks", "/gate/_auth/logout"} {
 		if !strings.Contains(home.body, `href="`+link+`"`) {
 			t.Errorf("the page does not lead to %s", link)
 		}

@@ -63,22 +63,13 @@ func (s *Server) errorPage(ex *exchange, r *http.Request, e *fault.Error) {
 	}
 	view := portal.ErrorPage{Status: e.Status, Code: e.Code, Message: e.Message, RequestID: ex.ID, Base: s.cfg.BaseURL}
 	if s.signIn != nil && e.Code == errSignInNeeded.Code {
-		view.SignInURL = s.withNext(loginPath, s.pageOfForm(ex.Path))
+		view.SignInURL = s.withNext(loginPath, "")
 	}
 	var page bytes.Buffer
 	if err := s.look().Error(&page, view); err != nil {
 		s.log.Error("error page", "error", err)
 	}
 	writePage(ex, r, e.Status, s.look().CSP(), page.Bytes())
-}
-
-// pageOfForm is the page whose form is sent to a path, so that a sign-in in between
-// leads back to it; "" where it is none of those.
-func (s *Server) pageOfForm(path string) string {
-	if own, _ := s.ownPath(path); strings.HasPrefix(own, accountPath+"/") {
-		return s.ownPathOf(accountPath)
-	}
-	return ""
 }
 
 // writePage sends a page of ours. It is kept nowhere: what it says depends on who

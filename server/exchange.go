@@ -52,8 +52,10 @@ type exchange struct {
 	trace     string // W3C trace-id of the caller, or empty
 	userAgent string
 	method    string
-	offered   bool   // a credential was read
-	client    string // OAuth client that asks, as far as it says; "" for none that there is
+	offered   bool // a credential was read
+	// unattended: a page asks by itself, so that a session does not count as used.
+	unattended bool
+	client     string // OAuth client that asks, as far as it says; "" for none that there is
 }
 
 // Header implements http.ResponseWriter.

@@ -23,7 +23,7 @@ func TestLoginIsFreshForAsLongAsTheSettingSays(t *testing.T) {
 		{0, 700 * time.Hour, true},
 	} {
 		s := &Server{cfg: Config{SignIn: SignIn{FreshLogin: tt.within}}}
-		if got := s.fresh(&session.Record{CreatedAt: now.Add(-tt.ago)}, now); got != tt.want {
+		if got := s.fresh(&session.Record{ProvedAt: now.Add(-tt.ago)}, now); got != tt.want {
 			t.Errorf("signed in %v ago, within %v: %v", tt.ago, tt.within, got)
 		}
 	}

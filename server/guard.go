@@ -21,7 +21,7 @@ func (s *Server) serveRoute(ex *exchange, r *http.Request, found policy.PathFeat
 		return err
 	}
 	if rt == nil && s.isHome(ex, r) {
-		return s.toPortal(ex, r)
+		return s.toPortal("")(ex, r)
 	}
 	if rt == nil {
 		return fault.NotFound()

@@ -27,8 +27,6 @@ const (
 	logoutPath    = "/_auth/logout"
 	signedOutPath = "/_auth/signed-out"
 	forgetPath    = "/_auth/signed-out/forget"
-	accountPath   = "/_auth/account"
-	withdrawPath  = "/_auth/account/withdraw"
 )
 
 // hintParam says to the login page what to fill in as the name, and againParam that
@@ -180,7 +178,7 @@ func (s *Server) signInLocally(ex *exchange, r *http.Request) error {
 	if err == nil {
 		err = s.startSession(ex, r, next, session.Login{
 			Provider: session.Local, Issuer: session.Local, Subject: key.ID, Stamp: key.Stamp,
-			Claims: session.Claims{Username: key.ID},
+			Claims: session.Claims{Username: key.ID}, Proved: true,
 		})
 		if errors.Is(err, session.ErrDisabled) {
 			return s.noAccess(ex, r, portal.NoAccessPage{Account: key.ID, Message: "This account has been disabled by an administrator."}, next)

@@ -25,7 +25,7 @@ func (s *Server) safeNext(next string) string {
 	if err != nil || !isLocalTarget(path) {
 		return home
 	}
-	if own, ok := s.ownPath(path); ok && strings.HasPrefix(own, "/_auth/") && own != accountPath {
+	if own, ok := s.ownPath(path); ok && strings.HasPrefix(own, "/_auth/") {
 		return home // a login that leads to a login or a logout helps nobody
 	}
 	return next

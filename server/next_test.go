@@ -27,7 +27,8 @@ func TestNextKeepsWhatIsOurs(t *testing.T) {
 	for next, want := range map[string]string{
 		"/reports?year=2026&q=a%2Fb": "/reports?year=2026&q=a%2Fb",
 		"/":                          "/",
-		"/gate/_auth/account":        "/gate/_auth/account",
+		"/gate/_portal/profile":      "/gate/_portal/profile",
+		"/gate/_auth/account":        "/gate/",
 		"/gate/_auth/logout":         "/gate/",
 		"/gate/_auth/login?next=/x":  "/gate/",
 		"/gate/_auth/%6cogout":       "/gate/",

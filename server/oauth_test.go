@@ -56,11 +56,7 @@ func TestAnApprovalWithoutItsSessionLeadsBackToTheQuestion(t *testing.T) {
 func TestASignInThatAFormNeedsLeadsBackToItsPage(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t, issue(t).URL)
-	a := b.send("POST", withdrawPath, url.Values{"client_id": {"x"}}, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate")
-	if want := `href="` + loginPath + "?next=" + url.QueryEscape(accountPath) + `"`; !strings.Contains(a.body, want) {
-		t.Errorf("an account form: %d, no %s in %s", a.StatusCode, want, a.body)
-	}
-	a = b.send("POST", deviceCodePath, url.Values{"user_code": {"bbbb bbbb"}}, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate")
+	a := b.send("POST", deviceCodePath, url.Values{"user_code": {"bbbb bbbb"}}, "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate")
 	if want := loginPath + "?next=" + url.QueryEscape(devicePath+"?user_code=BBBBBBBB"); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != want {
 		t.Errorf("a device's code: %d to %s, want %s", a.StatusCode, a.Header.Get("Location"), want)
 	}

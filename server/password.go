@@ -7,33 +7,8 @@ import (
 	"wavegate/keychain"
 	"wavegate/server/fault"
 	"wavegate/server/identity"
-	"wavegate/server/portal"
 	"wavegate/server/session"
 )
-
-// changePassword is the form of the account page: it gives a local user another
-// password, ends the other sessions and goes on with a new one.
-func (s *Server) changePassword(ex *exchange, r *http.Request) error {
-	form, rec, err := s.ownForm(ex, r)
-	if err != nil {
-		return err
-	}
-	if rec.Provider != session.Local {
-		return fault.NotFound()
-	}
-	problem, err := s.tryPassword(ex, rec, form.Get("current_password"), form.Get("new_password"), form.Get("repeat_password"))
-	if err != nil {
-		return err
-	}
-	if problem != nil {
-		return s.showAccount(ex, r, http.StatusUnprocessableEntity, portal.PasswordForm{Error: problem.Message})
-	}
-	login, err := s.passwordChanged(ex, rec)
-	if err != nil {
-		return err
-	}
-	return storeError(s.startSession(ex, r, s.withNext(accountPath, "")+"?changed=1", login))
-}
 
 var (
 	errNoPassword = fault.New(http.StatusForbidden, "session_required",
@@ -42,7 +17,8 @@ var (
 		"You sign in with a provider, which has your password. Change it there.")
 )
 
-// setPassword is the same as a call of the API.
+// setPassword gives a local user another password, ends the other sessions and goes on
+// with a new one.
 func (s *Server) setPassword(ex *exchange, r *http.Request) error {
 	who, _, err := s.manager(ex, r)
 	if err != nil {
@@ -68,7 +44,7 @@ func (s *Server) setPassword(ex *exchange, r *http.Request) error {
 	if err := p.err(); err != nil {
 		return err
 	}
-	problem, err := s.tryPassword(ex, rec, q.Current, q.New, q.New)
+	problem, err := s.tryPassword(ex, rec, q.Current, q.New)
 	if err != nil {
 		return err
 	}
@@ -77,7 +53,7 @@ func (s *Server) setPassword(ex *exchange, r *http.Request) error {
 		e.Fields = []fault.Field{*problem}
 		return e
 	}
-	login, err := s.passwordChanged(ex, rec)
+	login, err := s.passwordChanged(ex, who, rec)
 	if err != nil {
 		return err
 	}
@@ -105,7 +81,7 @@ func (s *Server) passwordSession(ex *exchange, who *identity.Principal) (*sessio
 
 // tryPassword changes the password in the users file. The problem is for the
 // person to mend, at a field; nil is none.
-func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted, again string) (*fault.Field, error) {
+func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted string) (*fault.Field, error) {
 	_, err := s.verifyUser(ex, rec.Subject, current)
 	switch e := fault.From(err); {
 	case err == nil:
@@ -114,10 +90,7 @@ func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted,
 	default:
 		return nil, err
 	}
-	switch {
-	case wanted != again:
-		return &fault.Field{Field: "repeat_password", Message: "The two new passwords are not the same."}, nil
-	case wanted == current:
+	if wanted == current {
 		return &fault.Field{Field: "new_password", Message: "The new password is the current one."}, nil
 	}
 	if err := keychain.CheckPassword(wanted); err != nil {
@@ -136,9 +109,8 @@ func (s *Server) tryPassword(ex *exchange, rec *session.Record, current, wanted,
 
 // passwordChanged writes down that a password was changed and ends every session of
 // its person. The login is that of the one to go on with.
-func (s *Server) passwordChanged(ex *exchange, rec *session.Record) (session.Login, error) {
+func (s *Server) passwordChanged(ex *exchange, who *identity.Principal, rec *session.Record) (session.Login, error) {
 	s.log.Info("password changed", "request_id", ex.ID, "user", rec.UserID)
-	who := s.behind(rec)
 	if err := s.noteDeed(ex, who, deed{action: "user.password", target: rec.UserID, owner: who.Owner}); err != nil {
 		return session.Login{}, err
 	}
@@ -148,6 +120,6 @@ func (s *Server) passwordChanged(ex *exchange, rec *session.Record) (session.Log
 	stamp, _ := s.signIn.users.Stamp(rec.Subject)
 	return session.Login{
 		Provider: session.Local, Issuer: session.Local, Subject: rec.Subject, Stamp: stamp,
-		Claims: session.Claims{Username: rec.Username},
+		Claims: session.Claims{Username: rec.Username}, Proved: true,
 	}, nil
 }

@@ -32,11 +32,11 @@ func portalConfig(t *testing.T, change ...func(*Config)) Config {
 		"  trial: {members: ['local|dora']}",
 		"  developer: {scopes: [things:read], members: ['local|ann', 'local|bob']}",
 	)(&cfg)
-	lines := ""
+	var lines strings.Builder
 	for _, name := range []string{"ann", "bob", "carl", "dora"} {
-		lines += keychainLine(t, name, name+"-password")
+		lines.WriteString(keychainLine(t, name, name+"-password"))
 	}
-	writeFile(t, cfg.Users.Path, lines)
+	writeFile(t, cfg.Users.Path, lines.String())
 	cfg.Admins = append(cfg.Admins, "local|carl")
 	cfg.Listen = freeAddress(t)
 	for _, c := range change {

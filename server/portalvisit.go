@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"wavegate/server/fault"
+	"wavegate/server/gateway"
 	desk "wavegate/server/manage"
 	"wavegate/server/portal"
 	"wavegate/server/seal"
@@ -36,7 +37,7 @@ func (s *Server) openPortal() error {
 		Pages:   func() *portal.Pages { return s.look() },
 		Drafts:  drafts,
 		SignIn:  s.portalLogin,
-		SignOut: s.ownPathOf(logoutPath), Password: s.ownPathOf("/_auth/account/password"),
+		SignOut: s.ownPathOf(logoutPath),
 	})
 	return nil
 }
@@ -62,10 +63,12 @@ func (s *Server) originFor(r *http.Request) string {
 	return ex.Scheme + "://" + ex.HostPort + strings.TrimSuffix(s.cfg.BaseURL, "/")
 }
 
-// toPortal leads to the portal.
-func (s *Server) toPortal(ex *exchange, _ *http.Request) error {
-	redirect(ex, http.StatusFound, s.ownPathOf(portalPath))
-	return nil
+// toPortal leads to a page of the portal, "" for the first.
+func (s *Server) toPortal(page string) func(*exchange, *http.Request) error {
+	return func(ex *exchange, _ *http.Request) error {
+		redirect(ex, http.StatusFound, s.ownPathOf(portalPath)+page)
+		return nil
+	}
 }
 
 // isHome reports whether a request that no route covers is for the first page of the
@@ -100,7 +103,9 @@ func (s *Server) portalVisitor(ex *exchange, r *http.Request) (*desk.Visitor, er
 	if p == nil || err != nil {
 		return nil, err
 	}
-	p.who.Active()
+	if ex.unattended = asksByItself(r); !ex.unattended {
+		p.who.Active()
+	}
 	if err := s.take(ex, paced(p.who.Accounts)); err != nil {
 		return nil, err
 	}
@@ -113,6 +118,24 @@ func (s *Server) portalVisitor(ex *exchange, r *http.Request) (*desk.Visitor, er
 	}, nil
 }
 
+// liveHeader comes with what the script of a page fetches by itself, to show what has
+// changed.
+const liveHeader = "Wavegate-Live"
+
+// asksByItself reports whether a page is fetched while nobody did anything. A page
+// that is left open must not keep its session alive.
+func asksByItself(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get(liveHeader) != ""
+}
+
+// providerLabel is who vouches for somebody, as people call it.
+func (s *Server) providerLabel(name string) string {
+	if p := s.signIn.providers.Load().get(name); p != nil {
+		return p.spec.Label
+	}
+	return "a password of this service"
+}
+
 // callOwn makes a call of the management API on behalf of whoever sits before the
 // browser of a request: the handler of the route table runs as if the browser had asked,
 // with its session and nothing else of what it sent.
@@ -121,6 +144,13 @@ func (s *Server) callOwn(ctx context.Context, ex *exchange, from http.Header, c 
 	if err != nil {
 		return nil, err
 	}
+	path, found, err := gateway.CleanPath(c.Path) // as if it had come from outside
+	if err != nil {
+		return nil, fault.From(err)
+	}
+	if found != 0 {
+		return nil, errAmbiguousPath(found)
+	}
 	r, err := http.NewRequestWithContext(ctx, c.Method, "http://wavegate.invalid"+c.Target(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -128,12 +158,16 @@ func (s *Server) callOwn(ctx context.Context, ex *exchange, from http.Header, c 
 	r.Header = headerOfCall(from, c)
 	kept := &keptAnswer{header: http.Header{}}
 	inner := &exchange{
-		Request: ex.Request, w: kept, ctx: ctx, server: s, start: ex.start, idValue: ex.idValue, method: c.Method, userAgent: ex.userAgent,
+		Request: ex.Request, w: kept, ctx: ctx, server: s, start: ex.start, idValue: ex.idValue, method: c.Method, userAgent: ex.userAgent, unattended: ex.unattended,
 		accounts: ex.accounts, verdict: ex.verdict, // charged once
 	}
-	inner.Principal, inner.Path, inner.Route = nil, c.Path, ""
-	if err := s.serveOwn(inner, r, c.Path); err != nil {
-		return nil, fault.From(err)
+	inner.Principal, inner.Path, inner.Route = nil, path, ""
+	if err := s.serveOwn(inner, r, path); err != nil {
+		e := fault.From(err)
+		if e.Status >= http.StatusInternalServerError {
+			ex.fault = e // for the log: the page may say it in its own words
+		}
+		return nil, e
 	}
 	if kept.status >= http.StatusBadRequest {
 		return nil, fault.New(kept.status, "internal", "The server could not answer this.")

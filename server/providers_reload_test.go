@@ -172,7 +172,7 @@ func TestPagesWearTheHousesBrandAndFollowIt(t *testing.T) {
 		return map[string]string{
 			"login": stranger.open("/_auth/login").body, "signed out": stranger.open("/_auth/signed-out").body,
 			"stale": stranger.open("/_auth/callback?state=x").body, "error": stranger.open("/_auth/init?provider=none").body,
-			"no access": denied.send("GET", denied.begin("1002", nil), nil).body, "account": ann.open("/_auth/account").body,
+			"no access": denied.send("GET", denied.begin("1002", nil), nil).body, "portal": ann.open("/_portal/profile").body,
 			"logout": ann.send("GET", "/_auth/logout", nil, "Sec-Fetch-Site", "cross-site").body,
 		}
 	}

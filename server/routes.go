@@ -56,15 +56,11 @@ func (s *Server) routes() []route {
 		{"GET", signedOutPath, s.withSignIn(s.signedOut)},                        //
 		{"GET", forgetPath, s.withSignIn(s.forget)},                              // a picture on that page: the browser keeps nothing
 		{"POST", "/_auth/backchannel-logout", s.withSignIn(s.backchannelLogout)}, // the provider says who signed out there
-		{"GET", accountPath, s.withSignIn(s.account)},                            // who am I, where am I signed in
-		{"POST", "/_auth/account/end", s.withSignIn(s.endOwn(false))},
-		{"POST", "/_auth/account/end-others", s.withSignIn(s.endOwn(true))},
-		{"POST", "/_auth/account/password", s.withSignIn(s.changePassword)},
-		{"POST", withdrawPath, s.withSignIn(s.withdraw)}, // an app may act for them no more
+		{"GET", "/_auth/account", s.withSignIn(s.toPortal("profile"))},           // for old links
 
 		// The portal: people manage what is theirs (package manage). Each of its pages is
 		// calls of the API below, made in this process.
-		{"GET", "/_portal", s.withSignIn(s.toPortal)},
+		{"GET", "/_portal", s.withSignIn(s.toPortal(""))},
 		{"GET", portalPath, s.withSignIn(s.servePortal)},
 		{"POST", portalPath, s.withSignIn(s.servePortal)},
 

@@ -101,7 +101,7 @@ func TestSecretsOfSignInAreFoundNowhere(t *testing.T) {
 	n := idp.Count("/token")
 	eventually(t, "a renewal", func() bool { b.xhr("/x"); return idp.Count("/token") > n })
 	c.learn(ts, b, "")
-	for _, path := range []string{"/x", "/_auth/account", "/_auth/userinfo", "/v1/auth/sessions", "/_auth/login?switch=1", "/_health/ready"} {
+	for _, path := range []string{"/x", "/_portal/profile", "/_portal/sessions", "/_auth/userinfo", "/v1/auth/sessions", "/_auth/login?switch=1", "/_health/ready"} {
 		c.keep(path, b.send("GET", path, nil))
 	}
 	c.secrets["session token"] = b.token()
@@ -155,9 +155,9 @@ func TestSecretsOfSignInAreFoundNowhere(t *testing.T) {
 		newBrowser(t, ts.URL).signIn(typed, "x", "/")
 	}
 	form := url.Values{"current_password": {wrong}, "new_password": {"canary-new-password"}, "repeat_password": {"canary-new-password"}}
-	c.keep("change, wrong", local.send("POST", "/_auth/account/password", form))
+	c.keep("change, wrong", local.press("/_portal/profile", form))
 	form.Set("current_password", "ann-password")
-	c.keep("change", local.send("POST", "/_auth/account/password", form))
+	c.keep("change", local.press("/_portal/profile", form))
 	c.learn(ts, local, "")
 	c.keep("foreign attempt", local.send("GET", "/_auth/callback?code=x&state=y", nil, "Cookie", attemptPair("y", "AfP_________________________________________________")))
 

@@ -169,11 +169,9 @@ func TestAnAPIKeyIsNoPersonAndNoAdministrator(t *testing.T) {
 		}
 		a.do("POST", "/", `{"register_app":{"mode":"unicast","route":"/mine","address":"http://127.0.0.1:1","key_id":"a","key_secret":"b"}}`,
 			append(bearer(k), "Content-Type", "application/json")...)
-		for _, page := range []string{"/_auth/account", "/_auth/account/end-others", "/_auth/account/password"} {
-			method := map[bool]string{true: "GET", false: "POST"}[page == "/_auth/account"]
-			if got := a.do(method, page, "", append(bearer(k), "Content-Type", "application/x-www-form-urlencoded")...); got.StatusCode < 300 {
-				t.Errorf("%s: %d", page, got.StatusCode)
-			}
+		for page, body := range map[string]string{"/_portal/sessions": "others=true", "/_portal/profile": "current_password=ann-password"} {
+			a.do("GET", page, "", bearer(k)...).to(t, "/_auth/login?next="+url.QueryEscape(page))
+			a.do("POST", page, body, append(bearer(k), "Content-Type", "application/x-www-form-urlencoded")...).to(t, toResume)
 		}
 	}
 	if n := len(a.gateway.Apps().List()); n != 0 {

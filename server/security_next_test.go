@@ -47,7 +47,8 @@ func TestLoginAndLogoutNeverLeaveTheOrigin(t *testing.T) {
 				page(guest, "GET", "/_auth/logout?"+query, nil)
 				page(guest, "GET", "/_auth/signed-out?"+query, nil)
 				page(guest, "GET", "/_auth/callback?state=x&"+query, nil)
-				page(ann, "GET", "/_auth/account?"+query+"&after="+url.QueryEscape(next), nil)
+				page(ann, "GET", "/_auth/account?"+query, nil)
+				page(ann, "GET", "/_portal/sessions?"+query+"&cursor="+url.QueryEscape(next), nil)
 			}
 			authorize := page(begun, "GET", "/_auth/init?"+query, nil).Header.Get("Location")
 			if originOf(authorize) != provider || strings.Contains(authorize, "evil") {

@@ -110,7 +110,9 @@ func TestSecretsOfTheAuthorizationServerAreFoundNowhere(t *testing.T) {
 		c.see("GET "+path, o.by("root", "GET", path, "").want(t, 200, "").body)
 	}
 	c.see("GET connections", ann.api("GET", "/v1/auth/connections", "").want(t, 200, "").body)
-	c.see("GET account", ann.send("GET", "/_auth/account", nil).want(t, 200, "").body)
+	for _, page := range []string{"profile", "sessions", "connected"} {
+		c.see("GET "+page, ann.open("/_portal/"+page).want(t, 200, "").body)
+	}
 	res, err := http.Get("http://" + c.MetricsAddr().String() + "/metrics")
 	must(t, err)
 	metrics, err := io.ReadAll(res.Body)

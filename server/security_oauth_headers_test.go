@@ -123,7 +123,7 @@ func TestOnlyTheCodeTravelsInAnAddress(t *testing.T) {
 	device := o.device(c)
 	keep(b.send("GET", devicePath, nil))
 	keep(b.decide(deviceAllowPath, keep(b.typeIn(device.User)).sealed(t), "allow"))
-	keep(b.send("GET", "/_auth/account", nil))
+	keep(b.send("GET", "/_portal/connected", nil))
 	keep(b.send("GET", oauthLogoutPath+"?client_id="+c.ID, nil))
 	for _, a := range places {
 		for what, secret := range map[string]string{"the access token": given.Access, "the refresh token": given.Refresh, "the ID token": given.ID, "the device code": device.Code, "the secret": c.Secret, "the code": code, "the cookie": b.sessionCookie()} {

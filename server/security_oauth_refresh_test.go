@@ -137,9 +137,7 @@ func TestWhatEndsAGrantEndsItEverywhere(t *testing.T) {
 			ann.api("DELETE", "/v1/auth/connections/"+c.ID, "").want(t, 204, "")
 		},
 		"a withdrawn consent, on the page": func(o attackedOAuth, ann *browser, c app, _ tokens) {
-			if a := ann.send("POST", withdrawPath, url.Values{"client_id": {c.ID}}, fromOurPage...); a.StatusCode != 303 {
-				t.Errorf("%d %s", a.StatusCode, a.body)
-			}
+			ann.press(withdrawPath(c.ID), url.Values{}).to(t, "/_portal/connected?done=app-withdrawn")
 		},
 		"a revoked refresh token": func(o attackedOAuth, _ *browser, c app, given tokens) {
 			o.call("/oauth/revoke", c, url.Values{"token": {given.Refresh}}).want(t, 200, "")

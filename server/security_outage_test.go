@@ -131,7 +131,7 @@ func TestStoreThatIsDownOpensNothing(t *testing.T) {
 	down("a password", newBrowser(t, ts.URL).signIn("bob", "bob-password", "/"))
 	down("a callback", waiting.send("GET", callback, nil))
 	down("a list", ann.api("GET", "/v1/auth/sessions", ""))
-	down("the account page", ann.send("GET", "/_auth/account", nil))
+	down("a page of the portal", ann.send("GET", "/_portal/sessions", nil))
 	down("a back-channel logout", backchannel(ts, logout))
 	down("a logout", leaver.send("POST", "/_auth/logout", url.Values{}, "Sec-Fetch-Site", "same-origin"))
 	if waiting.sessionCookie() != "" || leaver.sessionCookie() != "" {

@@ -47,15 +47,15 @@ func TestNobodySeesOrEndsSomebodyElsesSession(t *testing.T) {
 			ts.do("DELETE", what, "", "Authorization", basic("id", "secret")).want(t, status, "not_found")
 			ts.do("DELETE", what, "", "Authorization", "Bearer "+bob.token()).want(t, status, "not_found")
 		}
-		// The form of the account page: as if it had worked, and nothing ends.
-		bob.send("POST", "/_auth/account/end", url.Values{"id": {id}}, "Sec-Fetch-Site", "same-origin")
+		// The form of the portal: as if it had worked, and nothing ends.
+		bob.press("/_portal/sessions", url.Values{"id": {id}}).to(t, "/_portal/sessions?done=session-ended")
+		if page := bob.open("/_portal/sessions").want(t, 200, ""); strings.Contains(page.body, id) {
+			t.Error("bob's page names a session of ann's")
+		}
 	}
-	bob.send("POST", "/_auth/account/end", url.Values{"id": {""}}, "Sec-Fetch-Site", "same-origin")
-	bob.send("POST", "/_auth/account/end-others", url.Values{}, "Sec-Fetch-Site", "same-origin")
+	bob.press("/_portal/sessions", url.Values{"id": {""}}).want(t, 400, "")
+	bob.press("/_portal/sessions", url.Values{"others": {"true"}}).to(t, "/_portal/sessions?done=sessions-ended")
 	ts.wantSessions("after bob's tries", 3)
-	if page := bob.send("GET", "/_auth/account", nil); strings.Contains(page.body, "ses_") && strings.Contains(page.body, anns[ts.allSessions()[1].ID]["id"].(string)) {
-		t.Error("bob's page names a session of ann's")
-	}
 	key := []string{"Authorization", basic("id", "secret")}
 	for _, query := range []string{"?all=true", "?user_id=" + annUser} {
 		bob.api("GET", "/v1/auth/sessions"+query, "").want(t, 403, "insufficient_role")
@@ -71,7 +71,7 @@ func TestNobodySeesOrEndsSomebodyElsesSession(t *testing.T) {
 	}
 	ann.xhr("/x").want(t, 200, "")
 	// One's own can be ended, and others stay.
-	ann.send("POST", "/_auth/account/end-others", url.Values{}, "Sec-Fetch-Site", "same-origin")
+	ann.press("/_portal/sessions", url.Values{"others": {"true"}}).to(t, "/_portal/sessions?done=sessions-ended")
 	ann2.xhr("/x").want(t, 401, "credential_required")
 	bob.xhr("/x").want(t, 200, "")
 	for id := range own {
@@ -167,9 +167,9 @@ func TestPagesOfOtherOriginsChangeNothing(t *testing.T) {
 	for _, c := range []struct{ method, path, body, kind string }{
 		{"POST", "/_auth/login", "username=bob&password=bob-password", "application/x-www-form-urlencoded"}, // login CSRF
 		{"POST", "/_auth/logout", "", "application/x-www-form-urlencoded"},
-		{"POST", "/_auth/account/end", "id=" + all[1].ID, "application/x-www-form-urlencoded"},
-		{"POST", "/_auth/account/end-others", "", "text/plain"},
-		{"POST", "/_auth/account/password", "current_password=ann-password&new_password=correct-horse-1&repeat_password=correct-horse-1", "application/x-www-form-urlencoded"},
+		{"POST", "/_portal/sessions", "id=" + all[1].ID, "application/x-www-form-urlencoded"},
+		{"POST", "/_portal/sessions", "others=true", "application/x-www-form-urlencoded"},
+		{"POST", "/_portal/profile", "current_password=ann-password&new_password=correct-horse-1&repeat_password=correct-horse-1", "application/x-www-form-urlencoded"},
 		{"POST", "/_auth/token", "", "text/plain"},
 		{"DELETE", "/v1/auth/sessions/" + all[0].ID, "", "text/plain"},
 		{"PATCH", "/v1/auth/users/" + all[0].UserID, `{"disabled":true}`, "text/plain"},

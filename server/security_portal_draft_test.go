@@ -213,7 +213,7 @@ func dangerous(s *Server) {
 func (ts *testServer) longAgo(cfg Config) *testServer {
 	ts.t.Helper()
 	must(ts.t, ts.stop())
-	attackedOAuth{attacked{ts}}.alter("UPDATE sessions SET created_at = created_at - (expires_at - created_at) / 10")
+	attackedOAuth{attacked{ts}}.alter("UPDATE sessions SET proved_at = proved_at - (expires_at - created_at) / 10")
 	return startServer(ts.t, cfg, dangerous)
 }
 
@@ -282,6 +282,23 @@ func TestDangerousActsWaitForAFreshLoginAtTheProvider(t *testing.T) {
 	}
 	ann.send("GET", ann.consent(authorize, "1001"), nil).to(t, resumePath)
 	later.sentAgain(ann, revoke)
+}
+
+// A login for which the provider asked nobody anything is no proof, however new it is.
+func TestALoginThatAProviderRemembersIsNotFresh(t *testing.T) {
+	t.Parallel()
+	idp := newIDP(t)
+	cfg := portalConfig(t, withProvider(t, idp), freshConfig)
+	ts := startServer(t, cfg, dangerous)
+	ann := newBrowser(t, ts.URL).signInAs("1001", "")
+	later, revoke := ts.tooOld(ann, cfg)
+	authorize := ann.send("GET", "/_auth/init?provider=main&next="+url.QueryEscape(resumePath), nil).Header.Get("Location")
+	ann.send("GET", ann.consent(authorize, "1001"), nil).to(t, resumePath)
+	page := ann.send("GET", resumePath, nil).has(t, 200, `value="build server"`)
+	ann.press(revoke, page.fields(t, revoke)).to(t, resumeAgain)
+	if got := later.storedKeys()[0].Status(time.Now()); got != "active" {
+		t.Errorf("the key is %s after a login without a question", got)
+	}
 }
 
 // Providers that take prompt=login are asked for the password of the same account;

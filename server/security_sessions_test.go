@@ -176,7 +176,7 @@ func TestLogoutFromAnotherSiteAsksAndEndsNothing(t *testing.T) {
 		}
 	}
 	b.xhr("/x").want(t, 200, "")
-	if a := b.send("GET", "/_auth/logout", nil, "Referer", ts.URL+"/_auth/account"); a.StatusCode != 303 || b.sessionCookie() != "" {
+	if a := b.send("GET", "/_auth/logout", nil, "Referer", ts.URL+"/_portal/sessions"); a.StatusCode != 303 || b.sessionCookie() != "" {
 		t.Errorf("a link of our own page: %d", a.StatusCode)
 	}
 }

@@ -201,7 +201,7 @@ func (s *Server) openGateway(dry bool) error {
 	s.gateway = gateway.New(gateway.Config{
 		AllowedOrigins: s.cfg.AllowedOrigins,
 		ForwardHeaders: s.cfg.ForwardHeaders,
-		CookieNames:    append(session.CookieNames(), desk.DraftCookie),
+		CookieNames:    append(session.CookieNames(), desk.DraftCookie, desk.ActCookie),
 		SessionHandle:  s.sessionHandle,
 		Signer:         s.signer,
 		MaxRequestSize: s.cfg.MaxRequestSize,

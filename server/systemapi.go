@@ -63,7 +63,9 @@ func (s *Server) issuerParts() []part {
 func (s *Server) policyPart() part {
 	st := s.state.Load()
 	p := part{Name: "policy", Status: partOK, Message: "The policy is in force.", Details: map[string]any{"loaded_at": rfc3339(st.loadedAt), "routes": len(st.policy.Routes()), "apps": len(s.gateway.Apps().List())}}
-	if s.cfg.PolicyFile == "" {
+	if s.cfg.PolicyFile == "" && s.demo != nil {
+		p.Message = "The demo’s own policy is in force. Yours would be a file that --policy names."
+	} else if s.cfg.PolicyFile == "" {
 		p.Status, p.Message = partOff, "There is no policy file: the routes of the flags are open to every credential. Name a file with --policy."
 	}
 	return s.reloaded(p, "policy")

@@ -43,7 +43,7 @@ func demoServer(t *testing.T, g *gate) *httptest.Server {
 	t.Helper()
 	return serve(t, newApp(t, Config{
 		PublicURL: "http://localhost:10101", KeyID: "WAVEDEMO4Q7XKZ2M8TRB", ReaderID: "WAVEREADER5H3N9CJ6YP",
-		JWKSPath: "/oauth/jwks", JWKS: g.jwks, AccountPath: "/_auth/account", LogoutPath: "/_auth/logout",
+		JWKSPath: "/oauth/jwks", JWKS: g.jwks, PortalPath: "/_portal/", LogoutPath: "/_auth/logout",
 	}))
 }
 
@@ -96,7 +96,7 @@ func TestPagesInABrowser(t *testing.T) {
 	t.Run("keyboard", func(t *testing.T) {
 		page := browser.Open(t, server.URL+"/", desktop, signedIn(t, g))
 		want := []string{
-			"wavegate", "Public page", "Headers", "Streams API", "Account", "Sign out", "Try a page you may not open", "the gate’s public keys",
+			"wavegate", "Public page", "Headers", "Streams API", "portal", "Sign out", "Try a page you may not open", "the gate’s public keys",
 			"Go live: Night sky", "Stop: Keynote, main stage", "Go live: Harbour camera",
 		}
 		for _, c := range Commands(Caller{Reader: "reader"}) {

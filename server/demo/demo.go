@@ -23,9 +23,8 @@ type Config struct {
 	JWKSPath  string        // path or URL of the gate's key set, for the link; "" shows none
 	JWKS      func() []byte // the key set itself, to check the Wave-Assertion; nil leaves it unchecked
 
-	PortalPath  string // where the gate's keys and apps are managed in the browser, for the link; "" shows none
-	AccountPath string // the gate's page about whoever is signed in, for the link; "" shows none
-	LogoutPath  string // where signing out begins, for the link; "" shows none
+	PortalPath string // where the gate's keys and apps are managed in the browser, for the link; "" shows none
+	LogoutPath string // where signing out begins, for the link; "" shows none
 }
 
 // app is the running sample app. Its parts guard themselves.

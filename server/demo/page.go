@@ -62,16 +62,15 @@ func assets() http.Handler {
 
 // A frame is what every page reads.
 type frame struct {
-	Who             *visitor // nil if the gate says nobody
-	Portal          string   // link for somebody who signed in; "" for none
-	Account, Logout string   // the same
-	Forbidden       string   // where the visitor may not go
+	Who            *visitor // nil if the gate says nobody
+	Portal, Logout string   // links for somebody who signed in; "" for none
+	Forbidden      string   // where the visitor may not go
 }
 
 func (a *app) frame(h http.Header) frame {
 	f := frame{Who: readVisitor(h), Forbidden: forbiddenPath}
 	if f.Who != nil && f.Who.SignedIn {
-		f.Portal, f.Account, f.Logout = a.cfg.PortalPath, a.cfg.AccountPath, a.cfg.LogoutPath
+		f.Portal, f.Logout = a.cfg.PortalPath, a.cfg.LogoutPath
 	}
 	return f
 }

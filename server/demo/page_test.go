@@ -47,8 +47,8 @@ func TestHomeShowsWhoTheGateSaysYouAre(t *testing.T) {
 }
 
 func TestHomeOffersWhoeverSignedInThePortalAndTheWayOut(t *testing.T) {
-	app := newApp(t, Config{PortalPath: "/gate/_portal/", AccountPath: "/gate/_auth/account", LogoutPath: "/gate/_auth/logout"})
-	offers := []string{`href="/gate/_portal/"`, `href="/gate/_auth/account"`, `href="/gate/_auth/logout"`, `href="/admin-only"`, "signed you in", "Cookie</code> stayed at the gate"}
+	app := newApp(t, Config{PortalPath: "/gate/_portal/", LogoutPath: "/gate/_auth/logout"})
+	offers := []string{`href="/gate/_portal/"`, `href="/gate/_auth/logout"`, `href="/admin-only"`, "signed you in", "Cookie</code> stayed at the gate"}
 	for method, want := range map[string]bool{"session": true, "access-key": false} {
 		body := page(t, app, "/", map[string]string{
 			"Wave-Subject-ID": "local|ann", "Wave-Auth-Method": method, "Wave-Session-ID": "handle-1", "Wave-Client-ID": "client-1",

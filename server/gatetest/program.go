@@ -26,7 +26,7 @@ func Build() (p Program, remove func() error, err error) {
 		return "", nil, err
 	}
 	path := filepath.Join(dir, "wavegate")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "wavegate")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "wavegate") //nolint:gosec // a folder made just now
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("build: %w\n%s", err, out), os.RemoveAll(dir))
@@ -52,7 +52,7 @@ func Main(m *testing.M, p *Program) {
 // Command returns a command that runs the program in a folder, which is its home
 // too. Nothing of the test's own environment is in its way.
 func (p Program) Command(dir string, args ...string) *exec.Cmd {
-	cmd := exec.Command(string(p), args...)
+	cmd := exec.Command(string(p), args...) //nolint:gosec // what the test says
 	cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir}
 	return cmd
 }
@@ -93,7 +93,7 @@ func (p Program) Serve(t *testing.T, dir string, args func(port string) []string
 func FreePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(10000 + rand.IntN(22000))
+		port := strconv.Itoa(10000 + rand.IntN(22000)) //nolint:gosec // to be free, not to be secret
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue

@@ -57,6 +57,9 @@ func (d *Desk) accessKeys(v *Visit) error {
 
 // newAccessKey adds a key to the keychain.
 func (d *Desk) newAccessKey(v *Visit) error {
+	if _, _, err := v.keychain(); err != nil { // whoever may not see them is not shown a form
+		return err
+	}
 	view := portal.AccessKeyFormPage{Form: v.NewForm("access-keys/new", nil)}
 	body := map[string]string{}
 	if id := strings.TrimSpace(view.Form.Get("id")); id != "" {
@@ -83,18 +86,15 @@ func (d *Desk) newAccessKey(v *Visit) error {
 
 // removeAccessKey takes a key out of the keychain, once its ID was typed.
 func (d *Desk) removeAccessKey(v *Visit) error {
-	id, err := url.PathUnescape(v.ID("id"))
-	if err != nil {
-		return fault.NotFound()
-	}
 	keys, _, err := v.keychain()
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(keys, func(k portal.AccessKey) bool { return k.ID == id })
+	i := slices.IndexFunc(keys, func(k portal.AccessKey) bool { return k.RemovePath() == v.path })
 	if i < 0 {
 		return fault.NotFound()
 	}
+	id := keys[i].ID
 	view := portal.ConfirmPage{
 		Form: v.NewForm(v.path, nil), Confirm: id, Button: "Remove the key", Cancel: "access-keys",
 		Words: []string{
@@ -103,11 +103,10 @@ func (d *Desk) removeAccessKey(v *Visit) error {
 			"API keys that were made with it go on.",
 		},
 	}
-	view.Form.Action = v.URL("access-keys/" + url.PathEscape(url.PathEscape(id)) + "/remove")
 	if len(keys) == 1 {
 		view.Words = append(view.Words, "It is the only one: nobody gets in with an access key then.")
 	}
-	done, err := v.ActConfirmed(&view, Call{Method: http.MethodDelete, Path: accessKeysCall + "/" + url.PathEscape(id)})
+	done, err := v.ActConfirmed(&view, Call{Method: http.MethodDelete, Path: accessKeysCall, Query: url.Values{"id": {id}}})
 	if err != nil {
 		return err
 	}

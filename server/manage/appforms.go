@@ -180,7 +180,7 @@ func (d *Desk) editApp(v *Visit) error {
 	if err := v.checkApp(&view.Form, addresses(&app, body)); err != nil {
 		return err
 	}
-	return v.Page(portal.Frame{Title: "Edit the app", Back: appAbove(&app), Curl: view.Form.Curl}, view)
+	return v.Page(portal.Frame{Title: "Edit the app", Back: v.appAbove(&app), Curl: view.Form.Curl}, view)
 }
 
 // addresses is what of a change can be checked as if the app were a new one: not what
@@ -223,7 +223,7 @@ func (d *Desk) rotateApp(v *Visit) error {
 	}
 	if !done {
 		return v.Page(portal.Frame{
-			Title: "Rotate the secret", Back: appAbove(&app), Curl: view.Form.Curl,
+			Title: "Rotate the secret", Back: v.appAbove(&app), Curl: view.Form.Curl,
 			Lead: "The app gets a new secret. The old one works on for a while, so that nothing breaks meanwhile.",
 		}, view)
 	}

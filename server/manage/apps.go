@@ -114,8 +114,8 @@ func (v *Visit) showApp(app portal.App, form portal.Form) error {
 	if err != nil {
 		return err
 	}
-	frame := portal.Frame{Title: app.Name, Back: appsAbove}
-	if done := v.Query("done"); done == "app-disabled" && !app.Active() {
+	frame := portal.Frame{Title: app.Name, Back: v.aboveApp(&app)}
+	if done := v.done(); done == "app-disabled" && !app.Active() {
 		frame.Note = portal.NoteOf(done)
 		frame.Note.Undo = &portal.Undo{Action: "apps/" + app.ID + "/disable", Name: "disabled", Value: "false"}
 	}
@@ -128,8 +128,12 @@ func (v *Visit) showApp(app portal.App, form portal.Form) error {
 
 var appsAbove = []portal.Link{{Name: "Apps", Path: "apps"}}
 
-func appAbove(app *portal.App) []portal.Link {
-	return append(appsAbove[:1:1], portal.Link{Name: app.Name, Path: "apps/" + app.ID})
+func (v *Visit) aboveApp(app *portal.App) []portal.Link {
+	return v.above(appsAbove, "All apps", app.Owner)
+}
+
+func (v *Visit) appAbove(app *portal.App) []portal.Link {
+	return append(v.aboveApp(app)[:1:1], portal.Link{Name: app.Name, Path: "apps/" + app.ID})
 }
 
 // disableApp stops an app, or lets it go on.
@@ -170,7 +174,7 @@ func (d *Desk) removeApp(v *Visit) error {
 		return err
 	}
 	if !done {
-		return v.Page(portal.Frame{Title: "Remove this app?", Back: appAbove(&app), Curl: view.Form.Curl}, view)
+		return v.Page(portal.Frame{Title: "Remove this app?", Back: v.appAbove(&app), Curl: view.Form.Curl}, view)
 	}
 	person, err := v.whoami()
 	if err != nil {

@@ -56,7 +56,7 @@ func (d *Desk) tryApp(v *Visit) error {
 		Form: portal.Form{Action: v.URL("apps/" + app.ID + "/try"), Values: c.values()},
 	}
 	return v.Page(portal.Frame{
-		Title: "Try the app", Back: appAbove(&app), Lead: "See it get tokens before its code is written. What is random here is made for this page alone, and kept nowhere.",
+		Title: "Try the app", Back: v.appAbove(&app), Lead: "See it get tokens before its code is written. What is random here is made for this page alone, and kept nowhere.",
 	}, view)
 }
 

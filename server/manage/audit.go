@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,7 +36,7 @@ func (d *Desk) audit(v *Visit) error {
 		filter.Set("to", dayAfter(filter.Get("to")))
 	}
 	view := portal.AuditPage{Form: portal.Form{Action: v.URL("audit"), Values: values}, Check: v.NewForm("audit/verify", nil), Export: filter}
-	q := url.Values{"limit": {"50"}}
+	q := url.Values{"limit": {"30"}} // each with its details: more would make a heavy page
 	for name := range filter {
 		q.Set(name, filter.Get(name))
 	}
@@ -86,8 +87,15 @@ func noEntries(narrowed bool) portal.Empty {
 	}
 }
 
+// errForAdmins is the answer where a page has a form that is for administrators alone, and
+// nothing of theirs to read before it is sent.
+var errForAdmins = fault.New(http.StatusForbidden, "insufficient_role", "This is for administrators: whom --admins names.")
+
 // verifyAudit has the whole log verified, and shows what was found.
 func (d *Desk) verifyAudit(v *Visit) error {
+	if who, err := v.whoami(); err != nil || !who.Admin {
+		return cmp.Or(err, error(errForAdmins))
+	}
 	view := portal.AuditVerifyPage{Form: v.NewForm("audit/verify", nil)}
 	var report portal.AuditReport
 	done, err := v.Act(&view.Form, Call{Method: http.MethodGet, Path: auditCall + "/verify"}, &report)

@@ -1,11 +1,13 @@
 package manage
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // A Call is one call of the management API.
@@ -30,7 +32,11 @@ func (c Call) Payload() ([]byte, error) {
 	if c.Body == nil {
 		return nil, nil
 	}
-	return json.Marshal(c.Body)
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false) // people read it
+	err := enc.Encode(c.Body)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 // Target is path and query.
@@ -84,11 +90,11 @@ func escaped(before []byte) bool {
 }
 
 // quote makes one word of a POSIX shell of a text. In single quotes nothing has a
-// meaning but the quote itself; control characters, which a terminal might obey, are
-// shown as a question mark.
+// meaning but the quote itself; control characters, which a terminal might obey (those
+// beyond ASCII too, such as CSI), and ends of lines are shown as a question mark.
 func quote(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || slices.Contains(turning, r) {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) || slices.Contains(turning, r) {
 			return '?'
 		}
 		return r

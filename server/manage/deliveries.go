@@ -37,7 +37,7 @@ func (d *Desk) delivery(v *Visit) error {
 }
 
 func (v *Visit) deliveryPage(hook *portal.Webhook, delivery *portal.Delivery, form portal.Form) error {
-	return v.Page(portal.Frame{Title: delivery.EventType, Back: webhookAbove(hook), Curl: form.Curl},
+	return v.Page(portal.Frame{Title: delivery.EventType, Back: v.webhookAbove(hook), Curl: form.Curl},
 		portal.DeliveryPage{Form: form, Hook: *hook, Delivery: *delivery})
 }
 

@@ -87,7 +87,7 @@ func newDesk(t testing.TB, answers map[string]any) *testDesk {
 			}
 			return "/gate/_auth/login?" + q.Encode()
 		},
-		SignOut: "/gate/_auth/logout", Password: "/gate/_auth/account/password",
+		SignOut: "/gate/_auth/logout",
 	})
 	api := &fakeAPI{answers: map[string]any{"GET /v1/auth/status": statusOf(false), "GET /v1/auth/usage": `{"rows": []}`}}
 	maps.Copy(api.answers, answers)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"wavegate/keychain/apikey"
 	"wavegate/server/portal"
 )
 
@@ -23,6 +24,7 @@ const (
 	draftFor   = time.Hour // how long what was typed waits for somebody to sign in
 	maxDraft   = 3500      // of a cookie, in bytes: browsers and proxies keep 4 KB
 	resumePath = "resume"
+	draftLost  = "draft-lost" // word of portal.NoteOf
 )
 
 // A draft is a form that was sent when its sender had to sign in first.
@@ -40,6 +42,9 @@ func (v *Visit) signInFirst() error {
 		next := url.URL{Path: v.desk.cfg.Base + v.path, RawQuery: v.r.URL.RawQuery}
 		if v.r.Method != http.MethodGet && v.r.Method != http.MethodHead {
 			next = url.URL{Path: v.desk.cfg.Base}
+		}
+		if text, err := url.QueryUnescape(next.RequestURI()); err != nil || apikey.Holds(text) {
+			next = url.URL{Path: v.desk.cfg.Base} // no address is a place for a key
 		}
 		return v.toLogin(next.RequestURI(), false)
 	}
@@ -129,10 +134,14 @@ func (v *Visit) keep() bool {
 }
 
 func (v *Visit) setDraft(value string, age int) {
-	secure := v.r.TLS != nil || v.who != nil && v.who.Secure || strings.HasPrefix(v.desk.cfg.Origin(v.r), "https:")
-	http.SetCookie(v.w, &http.Cookie{
-		Name: DraftCookie, Value: value, Path: v.desk.cfg.Base, MaxAge: age, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // Secure where the browser came by https
+		Name: DraftCookie, Value: value, Path: v.desk.cfg.Base, MaxAge: age, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// secure reports whether cookies are for https alone.
+func (v *Visit) secure() bool {
+	return v.r.TLS != nil || v.who != nil && v.who.Secure || strings.HasPrefix(v.desk.cfg.Origin(v.r), "https:")
 }
 
 // openDraft returns what waits in the browser's cookie, and whether that is for the
@@ -163,7 +172,7 @@ func (d *Desk) resume(v *Visit) error {
 	kept, ok := v.openDraft()
 	v.setDraft("", -1)
 	if !ok {
-		return v.Go("", "draft-lost")
+		return v.Go("", draftLost)
 	}
 	v.Form, v.showing, v.resumed = kept.Form, true, true
 	v.Form.Del(onceField) // the form gets a new one

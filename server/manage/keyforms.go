@@ -3,8 +3,10 @@ package manage
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"wavegate/server/portal"
 )
@@ -105,16 +107,39 @@ func (d *Desk) newKey(v *Visit) error {
 	if !done {
 		return v.Page(portal.Frame{Title: "New key", Back: keysAbove, Curl: view.Form.Curl}, view)
 	}
-	return v.keyMade(&made.Key, nil)
+	return v.keyMade(&made.Key, nil, catalog)
 }
 
 // keyMade shows a new key, the only time.
-func (v *Visit) keyMade(key, before *portal.Key) error {
+func (v *Visit) keyMade(key, before *portal.Key, catalog portal.Catalog) error {
 	view := portal.KeyMadePage{Key: *key, Before: before, Secret: portal.Secret{
 		Title: "Copy the key now", Words: "This is the only time that it is shown. Keep it where secrets are kept.", Secret: key.Secret, Label: "the key",
-		Try: "curl " + quote(v.desk.cfg.Origin(v.r)+"/v1/auth/status") + " -H " + quote("Authorization: Bearer "+key.Secret),
 	}}
-	return v.Page(portal.Frame{Title: key.Name, Back: keysAbove}, view)
+	if address := v.opened(key, catalog); address != "" {
+		view.Secret.Try = "curl " + quote(address) + " -H " + quote("Authorization: Bearer "+key.Secret)
+	}
+	return v.Page(portal.Frame{Title: key.Name, Back: v.aboveKey(key)}, view)
+}
+
+// opened is an address that the key opens, for a first request that is not refused:
+// one of the apps behind, or who one is for this server itself. Without scopes in the
+// policy it is the root; "" is for a key of which nothing of the kind is known.
+func (v *Visit) opened(key *portal.Key, catalog portal.Catalog) string {
+	role := catalog.Role(key.Role)
+	origin := v.desk.cfg.Origin(v.r)
+	apps := strings.TrimSuffix(origin, strings.TrimSuffix(v.desk.cfg.Base, "/_portal/")) // they are not below the base URL
+	if path := catalog.Opened(append(role.Scopes[:len(role.Scopes):len(role.Scopes)], key.Scopes...)); path != "" {
+		return apps + path
+	}
+	for _, held := range append(role.Permissions[:len(role.Permissions):len(role.Permissions)], key.Scopes...) {
+		if held == "status:read" || held == "*" {
+			return origin + "/v1/auth/status"
+		}
+	}
+	if slices.ContainsFunc(catalog.Scopes, func(s portal.CatalogScope) bool { return !s.OfServer }) {
+		return ""
+	}
+	return apps + "/"
 }
 
 // editKey changes a key.
@@ -122,6 +147,9 @@ func (d *Desk) editKey(v *Visit) error {
 	key, err := v.oneKey()
 	if err != nil {
 		return err
+	}
+	if !key.Working() && !v.Acts() {
+		return v.Go("keys/"+key.ID, "") // its page says why there is nothing to do
 	}
 	catalog, err := v.catalog()
 	if err != nil {
@@ -145,7 +173,7 @@ func (d *Desk) editKey(v *Visit) error {
 	if view.Form.Changed {
 		view.Now, view.Form.Version = &key, strconv.FormatInt(key.Version, 10)
 	}
-	return v.Page(portal.Frame{Title: "Edit the key", Back: keyAbove(&key), Curl: view.Form.Curl}, view)
+	return v.Page(portal.Frame{Title: "Edit the key", Back: v.keyAbove(&key), Curl: view.Form.Curl}, view)
 }
 
 // keyValues are the fields of a key as its form shows them.
@@ -175,6 +203,9 @@ func (d *Desk) rotateKey(v *Visit) error {
 	if err != nil {
 		return err
 	}
+	if !key.Working() && !v.Acts() {
+		return v.Go("keys/"+key.ID, "") // its page says why there is nothing to do
+	}
 	view := portal.KeyRotatePage{Key: key, Form: v.NewForm("keys/"+key.ID+"/rotate", map[string][]string{"grace_period_hours": {"24"}})}
 	var done struct {
 		New portal.Key `json:"new_key"`
@@ -187,9 +218,16 @@ func (d *Desk) rotateKey(v *Visit) error {
 	}
 	if !ok {
 		return v.Page(portal.Frame{
-			Title: "Rotate this key", Back: keyAbove(&key), Curl: view.Form.Curl,
+			Title: "Rotate this key", Back: v.keyAbove(&key), Curl: view.Form.Curl,
 			Lead: "You get a new key with the same scopes. The old one works on for a while, so that nothing breaks meanwhile.",
 		}, view)
 	}
-	return v.keyMade(&done.New, &done.Old)
+	catalog, err := v.catalog()
+	if err != nil {
+		catalog = portal.Catalog{} // the key is made: it has to be shown now, with a line that fits less
+	}
+	if done.Old.ExpiresAt.After(time.Now()) { // later than v.now, which was before the call
+		done.Old.Status = "deprecated"
+	}
+	return v.keyMade(&done.New, &done.Old, catalog)
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"wavegate/keychain/apikey"
 	"wavegate/server/fault"
 	"wavegate/server/portal"
 )
@@ -29,9 +30,14 @@ const keysCall = "/v1/auth/keys"
 
 func keyCall(id string) string { return keysCall + "/" + url.PathEscape(id) }
 
-// keys lists keys.
+// keys lists keys. Who looks for a whole key finds it by how it begins.
 func (d *Desk) keys(v *Visit) error {
 	asked := v.r.URL.Query()
+	if search := asked.Get("q"); apikey.Holds(search) { // no address is a place for a key
+		parts, _ := apikey.Parse(strings.TrimSpace(search))
+		asked.Set("q", parts.Prefix)
+		return v.Go("keys?"+asked.Encode(), "")
+	}
 	q := url.Values{"limit": {"50"}}
 	for _, name := range []string{"q", "environment", "status", "owner", "sort", "order", "cursor", "all"} {
 		if value := asked.Get(name); value != "" {
@@ -108,10 +114,11 @@ func (v *Visit) oneKey() (portal.Key, error) {
 	var answer struct {
 		Key portal.Key `json:"api_key"`
 	}
-	err := v.Shown(keyCall(v.ID("id")), nil, &answer)
-	if err == nil && answer.Key.ID == "" {
-		err = fault.NotFound() // another call has this path
+	id := v.ID("id")
+	if !strings.HasPrefix(id, "key_") {
+		return answer.Key, fault.NotFound() // another call may have this path, such as the export
 	}
+	err := v.Shown(keyCall(id), nil, &answer)
 	return answer.Key, err
 }
 
@@ -131,13 +138,27 @@ func (d *Desk) key(v *Visit) error {
 	if err != nil {
 		return err
 	}
-	return v.Page(portal.Frame{Title: key.Name, Back: keysAbove}, portal.KeyPage{Key: key, Refusals: refused.Refusals, Usage: chart})
+	return v.Page(portal.Frame{Title: key.Name, Back: v.aboveKey(&key)}, portal.KeyPage{Key: key, Refusals: refused.Refusals, Usage: chart})
 }
 
 var keysAbove = []portal.Link{{Name: "API keys", Path: "keys"}}
 
-func keyAbove(key *portal.Key) []portal.Link {
-	return append(keysAbove[:1:1], portal.Link{Name: key.Name, Path: "keys/" + key.ID})
+// above is the list that something is in: one's own, or everybody's where it is
+// somebody else's. own leads to the former, all names the latter.
+func (v *Visit) above(own []portal.Link, all, owner string) []portal.Link {
+	who, err := v.whoami()
+	if err != nil || !who.Admin || owner == "" || owner == who.Owner {
+		return own
+	}
+	return []portal.Link{{Name: all, Path: own[0].Path + "?all=true"}}
+}
+
+func (v *Visit) aboveKey(key *portal.Key) []portal.Link {
+	return v.above(keysAbove, "All keys", key.Owner)
+}
+
+func (v *Visit) keyAbove(key *portal.Key) []portal.Link {
+	return append(v.aboveKey(key)[:1:1], portal.Link{Name: key.Name, Path: "keys/" + key.ID})
 }
 
 // revokeKey ends a key, once its name was typed.
@@ -145,6 +166,9 @@ func (d *Desk) revokeKey(v *Visit) error {
 	key, err := v.oneKey()
 	if err != nil {
 		return err
+	}
+	if !key.Working() && !v.Acts() {
+		return v.Go("keys/"+key.ID, "") // its page says why there is nothing to do
 	}
 	view := portal.ConfirmPage{
 		Form: v.NewForm("keys/"+key.ID+"/revoke", nil), Confirm: key.Name, Button: "Revoke the key", Cancel: "keys/" + key.ID,
@@ -158,7 +182,7 @@ func (d *Desk) revokeKey(v *Visit) error {
 	if done {
 		return v.Go("keys/"+key.ID, "key-revoked")
 	}
-	return v.Page(portal.Frame{Title: "Revoke this key?", Back: keyAbove(&key), Curl: view.Form.Curl}, view)
+	return v.Page(portal.Frame{Title: "Revoke this key?", Back: v.keyAbove(&key), Curl: view.Form.Curl}, view)
 }
 
 // ActConfirmed is Act for a page where a name has to be typed first.

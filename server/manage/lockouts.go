@@ -59,7 +59,8 @@ func (d *Desk) liftLockout(v *Visit) error {
 	form := v.NewForm("lockouts", nil)
 	id := v.Form.Get("id")
 	if id == "" {
-		return fault.New(http.StatusBadRequest, "invalid_request", "The form does not say which lock to lift. Go back and use the page’s own buttons.")
+		form.Problem = "The form does not say which lock to lift. Use the buttons of this page."
+		return v.showLockouts(form)
 	}
 	done, err := v.Act(&form, lockoutCall(id), nil)
 	if err != nil && fault.From(err).Status != http.StatusNotFound {

@@ -35,10 +35,8 @@ type Config struct {
 	// SignIn is the address of the login page that leads back to next, a path of this
 	// server. With again somebody who is signed in has to sign in once more.
 	SignIn func(next string, again bool) string
-	// SignOut is the address that a form posts to, to sign out.
+	// SignOut is the address that signs out.
 	SignOut string
-	// Password is the address that a form posts to, to change a local password.
-	Password string
 }
 
 // A Visitor is one request of somebody who is signed in, and the way to act on

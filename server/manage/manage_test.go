@@ -30,9 +30,9 @@ func TestAFormThatIsSentTwiceIsDoneOnce(t *testing.T) {
 
 func TestTheRefusalOfTheAPIIsAPageOfThePortal(t *testing.T) {
 	d := newDesk(t, map[string]any{
-		"GET /v1/auth/keys": &fault.Error{Status: 403, Code: "insufficient_permission", Message: "Not for you.", Need: []string{"permission keys:read"}},
+		"GET /v1/auth/keys": &fault.Error{Status: 403, Code: "insufficient_permission", Message: "Not for this credential.", Need: []string{"permission keys:read"}},
 	})
-	d.get("keys").want(http.StatusForbidden, "Not for you.", "permission keys:read", "Overview")
+	d.get("keys").want(http.StatusForbidden, "An administrator can give you a role that does.", "permission keys:read", "Overview")
 	d.get("keys/key_2").want(http.StatusNotFound, "There is nothing here")
 	d.get("nothing-of-the-kind").want(http.StatusNotFound)
 }

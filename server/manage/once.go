@@ -2,6 +2,7 @@ package manage
 
 import (
 	"crypto/rand"
+	"net/http"
 	"sync"
 
 	"wavegate/server/portal"
@@ -75,7 +76,22 @@ func (v *Visit) Act(f *portal.Form, c Call, into any) (done bool, err error) {
 		v.desk.done.forget(mark)
 		return false, v.blame(f, err)
 	}
+	v.outdate()
 	return true, nil
+}
+
+// ActCookie is a cookie that is another one after everything that somebody did. It
+// means nothing to the server.
+const ActCookie = "wavegate-act"
+
+// outdate makes the browser forget the pages that it keeps whole for its back button:
+// they show what was there before. Chromium keeps also those that are not to be
+// stored, until a cookie of theirs changes. The script of the pages asks for them anew;
+// this is for browsers without scripts.
+func (v *Visit) outdate() {
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // Secure where the browser came by https
+		Name: ActCookie, Value: newMark(), Path: v.desk.cfg.Base, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteStrictMode,
+	})
 }
 
 // NewForm returns the form of a page, with what was sent in it, or else with values.

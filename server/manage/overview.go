@@ -2,7 +2,6 @@ package manage
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"slices"
 
@@ -128,9 +127,16 @@ func (v *Visit) firstSteps(keys []portal.Key, u portal.Usage) *portal.FirstSteps
 	if used || u.Total.Requests > 0 || !v.person.Can("keys:write") {
 		return nil
 	}
-	steps := &portal.FirstSteps{Try: v.Curl(Call{Method: http.MethodGet, Path: "/v1/auth/status"})}
+	catalog, err := v.catalog()
+	if err != nil {
+		catalog = portal.Catalog{}
+	}
+	steps, key := &portal.FirstSteps{}, &portal.Key{Scopes: catalog.Givable()}
 	if i := slices.IndexFunc(keys, portal.Key.Working); i >= 0 {
-		steps.Key = &keys[i]
+		steps.Key, key = &keys[i], &keys[i]
+	}
+	if address := v.opened(key, catalog); address != "" {
+		steps.Try = "curl " + quote(address) + ` -H "Authorization: Bearer $WAVEGATE_KEY"`
 	}
 	return steps
 }

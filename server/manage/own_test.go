@@ -17,7 +17,7 @@ const (
 	catalogJSON = `{"scopes": [{"name": "streams:write", "description": "Change your streams.", "risk": "high", "may_give": true}],
 		"roles": [{"name": "developer", "scopes": ["streams:write"], "permissions": ["keys:write"], "may_give": false}]}`
 	sessionsJSON = `{"sessions": [
-		{"id": "ses_2", "current": false, "ip": "198.51.100.23", "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:148.0) Gecko/20100101 Firefox/148.0", "created_at": "2026-03-09T08:12:40Z", "last_used_at": ""},
+		{"id": "ses_2", "current": false, "ip": "198.51.100.23", "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:148.0) Gecko/20100101 Firefox/148.0", "created_at": "2026-03-09T08:12:40Z", "last_used_at": null},
 		{"id": "ses_1", "current": true, "ip": "203.0.113.7", "user_agent": "", "created_at": "2026-03-09T08:12:40Z", "last_used_at": "2026-03-09T08:12:40Z"}],
 		"next_cursor": "ses_2"}`
 	userinfoJSON = `{"sub": "local|ann", "groups": ["on-call"], "auth_method": "session"}`
@@ -27,7 +27,7 @@ const (
 func ownAnswers() map[string]any {
 	return map[string]any{
 		"GET /v1/auth/connections": connectionsJSON, "GET /v1/auth/catalog": catalogJSON,
-		"GET /v1/auth/sessions": strings.ReplaceAll(sessionsJSON, `"last_used_at": ""`, `"last_used_at": "2026-03-09T08:12:40Z"`), "GET /_auth/userinfo": userinfoJSON,
+		"GET /v1/auth/sessions": sessionsJSON, "GET /_auth/userinfo": userinfoJSON,
 		"DELETE /v1/auth/connections/app_1": "", "DELETE /v1/auth/sessions/ses_2": "", "DELETE /v1/auth/sessions": `{"ended": 2}`,
 		"POST /v1/auth/password": `{"ended": 2}`,
 	}
@@ -67,8 +67,8 @@ func TestWithdrawingAsksFirst(t *testing.T) {
 
 func TestSessionsShowThisBrowserFirst(t *testing.T) {
 	page := newDesk(t, ownAnswers()).get("sessions").want(http.StatusOK,
-		"Firefox on Linux", "Unknown browser", "this browser", "203.0.113.7", "Sign out everywhere else", "Next page", "others=true",
-	)
+		"Firefox on Linux", "Unknown browser", "this browser", "203.0.113.7", "Sign out everywhere else", "Next page", "others=true", "–",
+	).without("0001")
 	if strings.Index(page.Body, "203.0.113.7") > strings.Index(page.Body, "198.51.100.23") {
 		t.Error("this browser is not the first")
 	}

@@ -113,7 +113,7 @@ func userAbove(u *portal.User) []portal.Link {
 
 // userNote says what was done, and offers to take it back while that is how it stands.
 func (v *Visit) userNote(user *portal.User) *portal.Note {
-	done := v.Query("done")
+	done := v.done()
 	note := portal.NoteOf(done)
 	switch {
 	case note == nil:

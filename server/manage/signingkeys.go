@@ -17,17 +17,24 @@ func (d *Desk) signingKeyPages() pages {
 
 const signingKeysCall = "/v1/auth/signing-keys"
 
-// signingKeys lists the keys that sign tokens.
-func (d *Desk) signingKeys(v *Visit) error {
+// signingKeys asks for the keys that sign tokens.
+func (v *Visit) signingKeys() ([]portal.SigningKey, error) {
 	var list struct {
 		Keys []portal.SigningKey `json:"signing_keys"`
 	}
-	if err := v.Shown(signingKeysCall, nil, &list); err != nil {
+	err := v.Shown(signingKeysCall, nil, &list)
+	return list.Keys, err
+}
+
+// signingKeys lists the keys that sign tokens.
+func (d *Desk) signingKeys(v *Visit) error {
+	keys, err := v.signingKeys()
+	if err != nil {
 		return err
 	}
 	return v.Page(portal.Frame{
 		Title: "Signing keys", Lead: "Tokens for apps are signed with these. The server makes new ones by itself, in good time.", Wide: true,
-	}, portal.SigningKeysPage{Keys: list.Keys, None: portal.Empty{
+	}, portal.SigningKeysPage{Keys: keys, None: portal.Empty{
 		Icon: "sign", Title: "No key signs tokens", Words: "The server makes keys of its own once it gives tokens to apps: it needs to know its own address for that (--public-url).",
 	}})
 }
@@ -37,6 +44,9 @@ const rotateWord = "rotate"
 
 // rotateSigningKeys makes new keys that sign from now on.
 func (d *Desk) rotateSigningKeys(v *Visit) error {
+	if _, err := v.signingKeys(); err != nil { // whoever may not see them is not asked
+		return err
+	}
 	view := portal.ConfirmPage{
 		Form: v.NewForm("signing-keys/rotate", nil), Confirm: rotateWord, Button: "Rotate the keys", Cancel: "signing-keys",
 		Words: []string{

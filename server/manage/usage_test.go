@@ -166,7 +166,7 @@ func TestOverviewTeachesTheFirstSteps(t *testing.T) {
 	api["GET "+usageCall] = `{"latency_bounds_ms": [1], "rows": [], "more": false}`
 	api["GET "+keysCall] = `{"api_keys": []}`
 	d := newDesk(t, api)
-	d.get("").want(200, "Make a key", `href="/gate/_portal/keys/new"`, "curl &#39;https://gate.example.com/gate/v1/auth/status&#39;", "Watch it here").without("<figure", "Nothing needs")
+	d.get("").want(200, "Make a key", `href="/gate/_portal/keys/new"`, "curl &#39;https://gate.example.com/&#39; -H", "Watch it here").without("<figure", "Nothing needs")
 	d.api.answers["GET "+keysCall] = `{"api_keys": [{"id": "key_1", "name": "first", "status": "active"}]}`
 	d.get("").want(200, `<li class="done">`, "first", "Watch it here")
 	d.api.answers["GET "+keysCall] = `{"api_keys": [{"id": "key_1", "name": "first", "status": "active", "last_used_at": "2026-01-01T00:00:00Z"}]}`

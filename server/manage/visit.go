@@ -67,6 +67,19 @@ func (v *Visit) Acts() bool { return v.Form != nil && !v.showing }
 // Query returns a parameter of the address.
 func (v *Visit) Query(name string) string { return v.r.URL.Query().Get(name) }
 
+// done is the word of the address for what was done just now. A link of another site
+// has none, so that it cannot have somebody take back what nobody did.
+func (v *Visit) done() string {
+	word := v.Query("done")
+	switch v.r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		if word != draftLost { // comes after a login elsewhere
+			return ""
+		}
+	}
+	return word
+}
+
 // ID returns what the path says for a {name} of the page's pattern.
 func (v *Visit) ID(name string) string { return v.r.PathValue(name) }
 
@@ -75,7 +88,7 @@ func (v *Visit) Get(path string, query url.Values, into any) error {
 	return v.Do(Call{Method: http.MethodGet, Path: path, Query: query}, into)
 }
 
-// Show is Get for the call that the page shows as curl.
+// Shown is Get for the call that the page shows as curl.
 func (v *Visit) Shown(path string, query url.Values, into any) error {
 	v.last = &Call{Method: http.MethodGet, Path: path, Query: query}
 	return v.Do(*v.last, into)
@@ -141,7 +154,7 @@ func (v *Visit) fill(f *portal.Frame) error {
 		f.Curl = v.Curl(*v.last)
 	}
 	if f.Note == nil {
-		f.Note = portal.NoteOf(v.Query("done"))
+		f.Note = portal.NoteOf(v.done())
 	}
 	if v.resumed {
 		f.Note = portal.NoteOf("resumed")
@@ -239,6 +252,9 @@ func (v *Visit) trouble(e *fault.Error) error {
 		}
 	}
 	view := portal.TroublePage{Status: e.Status, Code: e.Code, Message: e.Message, Need: e.Need}
+	if len(e.Need) > 0 { // the API speaks of credentials
+		view.Message = "Your account does not hold what this needs. An administrator can give you a role that does."
+	}
 	if err := v.page(e.Status, portal.Frame{Title: view.Heading()}, view); err != nil {
 		return e // not even who asks could be found out
 	}

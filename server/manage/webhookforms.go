@@ -129,7 +129,7 @@ func (d *Desk) editWebhook(v *Visit) error {
 	if view.Form.Changed {
 		view.Now, view.Form.Version = &hook, version
 	}
-	return v.Page(portal.Frame{Title: "Edit the webhook", Back: webhookAbove(&hook), Curl: view.Form.Curl}, view)
+	return v.Page(portal.Frame{Title: "Edit the webhook", Back: v.webhookAbove(&hook), Curl: view.Form.Curl}, view)
 }
 
 // webhookValues are the fields of a webhook as its form shows them.
@@ -156,7 +156,7 @@ func (d *Desk) rotateWebhook(v *Visit) error {
 		return err
 	}
 	if !done {
-		return v.Page(portal.Frame{Title: "Make a new secret?", Back: webhookAbove(&hook), Curl: view.Form.Curl}, view)
+		return v.Page(portal.Frame{Title: "Make a new secret?", Back: v.webhookAbove(&hook), Curl: view.Form.Curl}, view)
 	}
 	return v.webhookMade(&made.Hook, true)
 }

@@ -34,8 +34,12 @@ func webhookCall(id string) string { return webhooksCall + "/" + url.PathEscape(
 
 var webhooksAbove = []portal.Link{{Name: "Webhooks", Path: "webhooks"}}
 
-func webhookAbove(h *portal.Webhook) []portal.Link {
-	return append(webhooksAbove[:1:1], portal.Link{Name: h.Name(), Path: "webhooks/" + h.ID})
+func (v *Visit) aboveWebhook(h *portal.Webhook) []portal.Link {
+	return v.above(webhooksAbove, "All webhooks", h.Owner)
+}
+
+func (v *Visit) webhookAbove(h *portal.Webhook) []portal.Link {
+	return append(v.aboveWebhook(h)[:1:1], portal.Link{Name: h.Name(), Path: "webhooks/" + h.ID})
 }
 
 // webhooks lists webhooks.
@@ -120,13 +124,13 @@ func (v *Visit) webhookPage(hook *portal.Webhook, form portal.Form) error {
 	}
 	v.path = "webhooks/" + hook.ID // also where a button of the page was refused
 	view.Deliveries, view.Paging = list.Deliveries, v.paging(list.Next)
-	return v.Page(portal.Frame{Title: hook.Name(), Back: webhooksAbove, Curl: form.Curl, Note: v.switchNote(hook)}, view)
+	return v.Page(portal.Frame{Title: hook.Name(), Back: v.aboveWebhook(hook), Curl: form.Curl, Note: v.switchNote(hook)}, view)
 }
 
 // switchNote is what the page says after the webhook was switched, with the way back
 // unless somebody went it already.
 func (v *Visit) switchNote(hook *portal.Webhook) *portal.Note {
-	done := v.Query("done")
+	done := v.done()
 	if hook.Disabled && done != "webhook-off" || !hook.Disabled && done != "webhook-on" {
 		return nil
 	}
@@ -182,5 +186,5 @@ func (d *Desk) removeWebhook(v *Visit) error {
 	if done {
 		return v.Go("webhooks", "webhook-removed")
 	}
-	return v.Page(portal.Frame{Title: "Remove this webhook?", Back: webhookAbove(&hook), Curl: view.Form.Curl}, view)
+	return v.Page(portal.Frame{Title: "Remove this webhook?", Back: v.webhookAbove(&hook), Curl: view.Form.Curl}, view)
 }

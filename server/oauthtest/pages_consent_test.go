@@ -117,7 +117,7 @@ func consentByKeyboard(t *testing.T, s *pageStage) {
 	tab.Press(t, "\r \r") // somebody who was still typing
 	tab.wantConsent(a)
 	stops := tab.TabStops(t)
-	const remember = "Remember this It won’t ask again for the same things. You can withdraw it on your account page."
+	const remember = "Remember this It won’t ask again for the same things. You can withdraw it in the portal, under “Connected apps”."
 	if diff := cmp.Diff([]string{"wavegate", "Use another account", remember, "Deny", "Allow"}, stops); diff != "" {
 		t.Errorf("tab stops (-want +got):\n%s", diff)
 	}

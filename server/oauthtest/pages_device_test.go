@@ -110,7 +110,7 @@ func deviceAfterLogout(t *testing.T, s *pageStage) {
 	tab.wantPage("Connect a device")
 	tab.tap(`form.form button[type=submit]`)
 	tab.wantConsent(a)
-	u.open(s.url + "/_auth/account").signOut()
+	u.open(s.url + "/_portal/profile").signOut()
 	tab.tap(allow)
 	tab.wantPage("You were signed out meanwhile")
 	tab.wantText("Nothing was given to TV left open")

@@ -40,9 +40,9 @@ func (tab *pageTab) clear(selector string) {
 func withdrawn(t *testing.T, s *pageStage) {
 	a := s.webApp(t, "To be withdrawn", "openid", "profile", "streams:read", "offline_access")
 	other := s.webApp(t, "To be kept", "openid", "profile", "streams:read", "offline_access")
-	tab := s.newcomer(t).open(s.url + "/_auth/account")
+	tab := s.newcomer(t).open(s.url + "/_portal/connected")
 	tab.signIn("boris")
-	tab.wantPage("boris")
+	tab.wantPage("Connected apps")
 	let := func(a *pageApp) (access, refresh string) {
 		t.Helper()
 		q := a.begin()
@@ -57,14 +57,19 @@ func withdrawn(t *testing.T, s *pageStage) {
 	renewed, err := a.refresh(t, first)
 	must(t, err)
 
-	tab.Navigate(t, s.url+"/_auth/account")
-	tab.wantPage("boris")
-	row := `li.app:has([value="` + a.config.ClientID + `"])`
+	tab.Navigate(t, s.url+"/_portal/connected")
+	tab.wantPage("Connected apps")
+	row := `tr:has([href*="/` + a.config.ClientID + `/"])`
 	if text := tab.text(row); !contains(text, a.name) || !contains(text, "streams:read") {
 		t.Errorf("the row of the app says %q", text)
 	}
-	tab.tap(row + " button")
-	tab.WaitFor(t, `document.readyState === "complete" && location.hash === "#apps" && document.querySelector(`+quote(row)+`) === null`)
+	tab.tap(row + " a")
+	tab.wantPage("Withdraw the access of To be withdrawn?")
+	tab.tap("main button.danger")
+	tab.wantPage("Connected apps")
+	if tab.has(row) {
+		t.Error("the app is still listed")
+	}
 	tab.wantText("To be kept")
 	for _, token := range []string{access, renewed.AccessToken} {
 		if s.opens(t, token) {
@@ -97,7 +102,7 @@ func (a *pageApp) bye(hint string) string {
 func (tab *pageTab) wantBye(a *pageApp) {
 	tab.t.Helper()
 	tab.WaitFor(tab.t, `document.readyState === "complete" && location.href === `+quote(a.origin+"/bye?state=so-long"))
-	tab.Navigate(tab.t, a.url+"/_auth/account")
+	tab.Navigate(tab.t, a.url+"/_portal/profile")
 	tab.wantPage("Sign in")
 }
 
@@ -114,9 +119,9 @@ func logoutByApp(t *testing.T, s *pageStage) {
 	tab.tap("#go")
 	tab.wantBye(a)
 
-	again := s.newcomer(t).open(s.url + "/_auth/account") // the hint is of a session that has ended
+	again := s.newcomer(t).open(s.url + "/_portal/profile") // the hint is of a session that has ended
 	again.signIn("ada")
-	again.wantPage("ada")
+	again.wantPage("Profile")
 	again.Navigate(t, a.bye(hint))
 	again.tap("#go")
 	again.wantPage("Sign out?")
@@ -124,16 +129,16 @@ func logoutByApp(t *testing.T, s *pageStage) {
 
 func logoutAsked(t *testing.T, s *pageStage) {
 	a := s.webApp(t, "Asks to sign out", "openid", "profile")
-	tab := s.newcomer(t).open(s.url + "/_auth/account")
+	tab := s.newcomer(t).open(s.url + "/_portal/profile")
 	tab.signIn("ada")
-	tab.wantPage("ada")
+	tab.wantPage("Profile")
 	tab.Navigate(t, a.bye(""))
 	tab.tap("#go")
 	tab.wantPage("Sign out?")
-	tab.tap("main a.quiet")                         // stay
-	tab.wantPage("There’s nothing at this address") // this gate has no start page
-	tab.Navigate(t, s.url+"/_auth/account")
-	tab.wantPage("ada")
+	tab.tap("main a.quiet") // stay
+	tab.wantPage("Overview")
+	tab.Navigate(t, s.url+"/_portal/profile")
+	tab.wantPage("Profile")
 	tab.Navigate(t, a.bye(""))
 	tab.tap("#go")
 	tab.wantPage("Sign out?")
@@ -147,9 +152,9 @@ func wrongRedirect(t *testing.T, s *pageStage) {
 	for _, uri := range []string{a.origin + "/callback/", "https://evil.example/callback", "javascript:alert(1)"} {
 		tab.wrongly(a, uri)
 	}
-	tab.Navigate(t, s.url+"/_auth/account")
+	tab.Navigate(t, s.url+"/_portal/profile")
 	tab.signIn("ada")
-	tab.wantPage("ada")
+	tab.wantPage("Profile")
 	tab.wrongly(a, "https://evil.example/callback")
 }
 

@@ -54,7 +54,7 @@ func consentAfterLogout(t *testing.T, s *pageStage) {
 	tab := u.open(q.address)
 	tab.signIn("ada")
 	tab.wantConsent(a)
-	other := u.open(s.url + "/_auth/account")
+	other := u.open(s.url + "/_portal/profile")
 	other.signOut()
 	tab.tap(allow)
 	tab.wantPage("You were signed out meanwhile")
@@ -67,19 +67,19 @@ func consentAfterLogout(t *testing.T, s *pageStage) {
 	tab.wantText("Your account boris")
 	tab.tap(deny)
 	tab.wantRefused(q)
-	check := s.newcomer(t).open(s.url + "/_auth/account")
+	check := s.newcomer(t).open(s.url + "/_portal/connected")
 	check.signIn("ada")
-	check.wantPage("ada")
-	if apps := check.text("section[aria-labelledby=apps]"); contains(apps, a.name) {
+	check.wantPage("Connected apps")
+	if apps := check.text("main"); contains(apps, a.name) {
 		t.Errorf("ada let the app in: %s", apps)
 	}
 }
 
-// signOut leaves by the button of the account page.
+// signOut leaves by the link of the portal.
 func (tab *pageTab) signOut() {
 	tab.t.Helper()
-	tab.WaitFor(tab.t, `document.title.startsWith("Your account")`)
-	tab.tap(`form[action="/_auth/logout"] button`)
+	tab.wantPage("Profile")
+	tab.tap(`.rail a[href="/_auth/logout"]`)
 	tab.wantPage("You’re signed out")
 }
 

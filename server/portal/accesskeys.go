@@ -1,6 +1,6 @@
 package portal
 
-import "net/url"
+import "encoding/base64"
 
 // An AccessKey is a key of the keychain file, as the API shows it.
 type AccessKey struct {
@@ -21,8 +21,11 @@ func (k AccessKey) Everything() bool {
 	return !k.Listed || len(k.Scopes) == 1 && k.Scopes[0] == "*"
 }
 
-// RemovePath is the page that removes the key. IDs may have slashes.
-func (k AccessKey) RemovePath() string { return "access-keys/" + url.PathEscape(k.ID) + "/remove" }
+// RemovePath is the page that removes the key. IDs may have any letters, also those
+// that no path may have: the path has their base64 (RFC 4648, section 5).
+func (k AccessKey) RemovePath() string {
+	return "access-keys/" + base64.RawURLEncoding.EncodeToString([]byte(k.ID)) + "/remove"
+}
 
 // An AccessKeysPage lists the access keys that work now.
 type AccessKeysPage struct {

@@ -97,15 +97,12 @@ func arrived(t *testing.T, posted <-chan url.Values) url.Values {
 
 func TestKeyboardReachesAppPagesInABrowser(t *testing.T) {
 	server, browser := pageServer(t, newPages(t, "/")), browsertest.Start(t)
-	remember := "Remember this It won’t ask again for the same things. You can withdraw it on your account page."
+	remember := "Remember this It won’t ask again for the same things. You can withdraw it in the portal, under “Connected apps”."
 	for name, want := range map[string][]string{
 		"consent":       {"wavegate", "Use another account", remember, "Deny", "Allow"},
 		"device-linked": {"wavegate", "Code", "Continue"},
 		"lapsed":        {"wavegate", "Ask me again", "Go to the start page"},
 		"app-error":     {"wavegate", "Go to the start page", "Copy error", "Copy request ID"},
-		"connected-apps": {
-			"wavegate", "Sign out", "Withdraw the access of Starplot", "Withdraw the access of Dome command line",
-		},
 	} {
 		page := browser.Open(t, server.URL+"/"+name, browsertest.Looks()[0], nil)
 		got := page.TabStops(t)

@@ -44,13 +44,6 @@ func lapsedOf(v LapsedPage) sample {
 	return sample{render: func(p *Pages, w io.Writer) error { return p.Lapsed(w, v) }}
 }
 
-func accountOf(v AccountPage) sample {
-	return sample{
-		csp:    func(p *Pages) string { return p.CSPWithForms("https:") },
-		render: func(p *Pages, w io.Writer) error { return p.Account(w, v) },
-	}
-}
-
 func consentPage() ConsentPage {
 	return ConsentPage{
 		App: "Starplot", AppURI: "https://starplot.example", Goes: "plots.example.com",
@@ -73,23 +66,11 @@ func devicePage() ConsentPage {
 	return v
 }
 
-func connectedPage() AccountPage {
-	v := accountSample()
-	since := time.Date(2026, 2, 3, 9, 41, 0, 0, time.UTC)
-	v.Email, v.Sessions, v.Password, v.More, v.WithdrawURL = "ada@acme.example", v.Sessions[:1], nil, "", "/_auth/account/withdraw"
-	v.Apps = []ConnectedApp{
-		{ClientID: "client_starplot", Name: "Starplot", URI: "https://starplot.example", Scopes: []string{"openid", "streams:read", "streams:write", "recordings:delete", "offline_access"}, Since: since, Used: since.Add(803 * time.Hour)},
-		{ClientID: "client_cli", Name: "Dome command line", Scopes: []string{"dome:read", "dome:move"}, Since: since.Add(90 * time.Hour)},
-	}
-	return v
-}
-
 // appSamples returns the pages about apps by name.
 func appSamples() map[string]sample {
-	local, none := consentPage(), connectedPage()
+	local := consentPage()
 	local.App, local.AppURI, local.Goes, local.Local = "Dome command line", "", "127.0.0.1", true
 	local.Resources, local.Remember = []string{"https://gate.acme.example/dome", "https://archive.acme.example"}, false
-	none.Apps = nil
 	return map[string]sample{
 		"consent":        consentOf(consentPage()),
 		"consent-local":  consentOf(local),
@@ -108,8 +89,6 @@ func appSamples() map[string]sample {
 			Title: "You were signed out meanwhile", Message: "Sign in, and you are asked again.", App: "Starplot", AgainURL: "/oauth/authorize?client_id=x", Again: "Ask me again",
 		}),
 		"lapsed-unknown": lapsedOf(LapsedPage{Title: "This page can’t be answered any more", Message: "Go back to the app and begin again."}),
-		"connected-apps": accountOf(connectedPage()),
-		"connected-none": accountOf(none),
 	}
 }
 

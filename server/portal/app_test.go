@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,7 +20,6 @@ func appPagesOf(s, u string) map[string]sample {
 	pages["device-denied"] = deviceDoneOf(DeviceDonePage{s, false})
 	pages["app-error"] = appErrorOf(AppErrorPage{s, s, s, false, s})
 	pages["lapsed"] = lapsedOf(LapsedPage{App: s, AgainURL: u, Again: "Ask me again"})
-	pages["connected"] = accountOf(AccountPage{Username: "ada", Apps: []ConnectedApp{{s, s, "https://text.example", []string{s}, time.Unix(1, 0), time.Unix(2, 0)}}, WithdrawURL: u})
 	return pages
 }
 
@@ -208,19 +206,4 @@ func TestLapsedPageSaysThatNothingWasGiven(t *testing.T) {
 	has(t, page, "Nothing was given away.", "begin again")
 	hasNot(t, page, `class="button" `)
 	hasNot(t, lapsedOf(LapsedPage{AgainURL: "//evil.example", Again: "Ask me again"}).html(t, p), "evil.example", "Ask me again")
-}
-
-func TestConnectedAppsOnTheAccountPage(t *testing.T) {
-	p, v := newPages(t, "/"), connectedPage()
-	page := accountOf(v).html(t, p)
-	has(t, page, ">Connected apps</h2>", "<bdi>Starplot</bdi>", "starplot.example", `<bdi class="tag">streams:read</bdi>`, `action="/_auth/account/withdraw"`,
-		`name="client_id" value="client_starplot"`, `name="client_id" value="client_cli"`, "Last used <time", "Connected <time")
-	hasNot(t, page, "None yet.")
-	if got := strings.Count(page, "Last used"); got != 1 {
-		t.Errorf("%d apps were used, want 1", got)
-	}
-	v.Apps = nil
-	has(t, accountOf(v).html(t, p), ">Connected apps</h2>", "None yet. An app that you allow")
-	v.Apps, v.WithdrawURL = connectedPage().Apps, "//evil.example"
-	hasNot(t, accountOf(v).html(t, p), "Connected apps", "Starplot", "evil")
 }

@@ -2,12 +2,14 @@ package portal
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,6 +25,7 @@ var contentTypes = map[string]string{
 // An asset is one file that pages load.
 type asset struct {
 	body   []byte
+	packed []byte // the same by gzip; nil where that is no shorter
 	kind   string // Content-Type
 	policy string // Content-Security-Policy of its own, "" for none
 }
@@ -58,10 +61,38 @@ func loadAssets(prefix string) (assetSet, error) {
 
 // add makes an asset servable and returns its path.
 func (s assetSet) add(stem, ext string, a asset) string {
+	a.packed = pack(a.body)
 	sum := sha256.Sum256(a.body)
 	hashed := s.prefix + stem + "." + hex.EncodeToString(sum[:8]) + ext
 	s.byPath[hashed] = a
 	return hashed
+}
+
+// pack returns the body by gzip, nil where that saves nothing. What pages load is the same
+// for everybody and holds no secret, so that its length may be seen; pages themselves are
+// not packed (CVE-2013-3587).
+func pack(body []byte) []byte {
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a valid one
+	_, _ = z.Write(body)                                  // into memory
+	_ = z.Close()
+	if b.Len() >= len(body) {
+		return nil
+	}
+	return b.Bytes()
+}
+
+// takesGzip reports whether a browser takes gzip (RFC 9110, section 12.5.3). One that
+// gives weights is none of those that matter, and gets the file as it is.
+func takesGzip(h http.Header) bool {
+	for _, value := range h.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // path returns where the asset with the plain name is served. Templates call
@@ -94,5 +125,14 @@ func (s assetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.policy != "" {
 		h.Set("Content-Security-Policy", a.policy)
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.body))
+	body := a.body
+	if a.packed != nil {
+		h.Add("Vary", "Accept-Encoding")
+		if r.Header.Get("Range") == "" && takesGzip(r.Header) {
+			h.Set("Content-Encoding", "gzip")
+			h.Set("Content-Length", strconv.Itoa(len(a.packed))) // ServeContent leaves it out where there is a coding
+			body = a.packed
+		}
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

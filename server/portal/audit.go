@@ -27,20 +27,33 @@ type AuditEntry struct {
 	Hash      string            `json:"hash"`
 }
 
-// Who is the actor as people say it.
-func (e AuditEntry) Who() string { return whoDid(e.Actor) }
+// Who is the actor as people say it; of a lockout it is who was locked out.
+func (e AuditEntry) Who() string {
+	if e.Action == "lockout.begin" && e.Target != "" {
+		return plain(shorten(e.Target, 40))
+	}
+	return whoDid(e.Actor)
+}
 
 // Did is what was done, up to the name of what it was done to.
-func (e AuditEntry) Did() string { return deedOf(e.Action).words }
+func (e AuditEntry) Did() string {
+	words := deedOf(e.Action).words
+	if e.Thing() == "" { // nothing follows
+		for _, end := range []string{" at", " of", " the key"} {
+			words = strings.TrimSuffix(words, end)
+		}
+	}
+	return words
+}
 
 // Thing names what it was done to; "" where there is nothing to name.
 func (e AuditEntry) Thing() string {
 	switch e.Action {
 	case "credential.refused":
 		return plain(e.Details["method"] + " " + e.Details["path"])
-	case "key.import", "key.suspicious", "grant.suspicious", "signing_key.rotate", "config.reload":
+	case "key.import", "key.suspicious", "grant.suspicious", "signing_key.rotate", "config.reload", "lockout.begin":
 		return ""
-	case "lockout.begin", "lockout.lift":
+	case "lockout.lift":
 		return plain(shorten(e.Target, 40))
 	case "user.disable", "user.enable", "user.password", "user.roles", "session.end":
 		return e.person()

@@ -1,5 +1,10 @@
 package portal
 
+import (
+	"slices"
+	"strings"
+)
+
 // A Catalog is what can be chosen from, as the API shows it.
 type Catalog struct {
 	Scopes       []CatalogScope `json:"scopes"`
@@ -15,11 +20,12 @@ type Catalog struct {
 
 // A CatalogScope is a scope, and whether the person may give it.
 type CatalogScope struct {
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	Risk        string `json:"risk"`
-	OfServer    bool   `json:"of_server"` // allows calls of the management API
-	MayGive     bool   `json:"may_give"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Risk        string   `json:"risk"`
+	Endpoints   []string `json:"endpoints"`
+	OfServer    bool     `json:"of_server"` // allows calls of the management API
+	MayGive     bool     `json:"may_give"`
 }
 
 // A CatalogRole is a role.
@@ -34,6 +40,43 @@ type CatalogRole struct {
 type CatalogTier struct {
 	Name    string `json:"name"`
 	MayGive bool   `json:"may_give"`
+}
+
+// Opened is the path of a GET request of the apps behind that one of these scopes
+// opens, "" for none that can be told: one that holds no variables and is for any host.
+func (c Catalog) Opened(scopes []string) string {
+	for _, s := range c.Scopes {
+		if s.OfServer || !slices.Contains(scopes, s.Name) && !slices.Contains(scopes, "*") {
+			continue
+		}
+		for _, endpoint := range s.Endpoints {
+			method, path, _ := strings.Cut(endpoint, " ")
+			if method == "GET" && strings.HasPrefix(path, "/") && !strings.ContainsAny(path, ":{*") {
+				return path
+			}
+		}
+	}
+	return ""
+}
+
+// Givable are the scopes of the apps behind that the person may give.
+func (c Catalog) Givable() []string {
+	var names []string
+	for _, s := range c.Scopes {
+		if s.MayGive && !s.OfServer {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// Role returns the role of a name, the zero value for none.
+func (c Catalog) Role(name string) CatalogRole {
+	i := slices.IndexFunc(c.Roles, func(r CatalogRole) bool { return r.Name == name })
+	if i < 0 {
+		return CatalogRole{}
+	}
+	return c.Roles[i]
 }
 
 // RoleOptions are the roles to choose from; none is one too, in the words given.
@@ -78,6 +121,12 @@ func scopePicker(f Form, c Catalog, hint string) scopePick {
 		}
 	}
 	return p
+}
+
+// NotApps reports whether scopes for the apps behind are among those that the person
+// cannot give.
+func (p scopePick) NotApps() bool {
+	return slices.ContainsFunc(p.Not, func(s CatalogScope) bool { return !s.OfServer })
 }
 
 // OwnOpen reports whether a scope of the management API is chosen.

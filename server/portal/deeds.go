@@ -60,7 +60,7 @@ var deedGroups = []deedGroup{
 		{"lockout.begin", "was locked out", "Lockout"},
 		{"lockout.lift", "lifted the lockout of", "Lockout lifted"},
 		{"config.reload", "read the settings again", "Settings read again"},
-		{"credential.refused", "was refused", "Credential refused"},
+		{"credential.refused", "was refused at", "Credential refused"},
 	}},
 }
 

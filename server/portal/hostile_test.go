@@ -210,11 +210,12 @@ func shape(doc *html.Node) []string {
 		if n.Type != html.ElementNode {
 			continue
 		}
-		line := n.Data
+		var line strings.Builder
+		line.WriteString(n.Data)
 		for _, a := range n.Attr {
-			line += " " + a.Key
+			line.WriteString(" " + a.Key)
 		}
-		list = append(list, line)
+		list = append(list, line.String())
 	}
 	return list
 }

@@ -236,9 +236,9 @@ func (v KeyFormPage) form() Form { return v.Form }
 
 // Lifetimes are the choices of when a key ends.
 func (v KeyFormPage) Lifetimes() []Option {
-	options := []Option{named("7", "7 days"), named("30", "30 days"), named("90", "90 days"), named("365", "1 year"), named("", "as usual here"), named("at", "on a date of my choice")}
+	options := []Option{named("7", "7 days"), named("30", "30 days"), named("90", "90 days"), named("365", "1 year"), named("", "As usual here"), named("at", "On a date …")}
 	if v.Key != nil {
-		options = []Option{named("", "as it is"), named("7", "in 7 days"), named("30", "in 30 days"), named("90", "in 90 days"), named("365", "in 1 year"), named("never", "never"), named("at", "on a date of my choice")}
+		options = []Option{named("", "As it is"), named("7", "In 7 days"), named("30", "In 30 days"), named("90", "In 90 days"), named("365", "In 1 year"), named("never", "Never"), named("at", "On a date …")}
 	}
 	return pick(v.Form.Get("lifetime"), options...)
 }

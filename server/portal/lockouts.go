@@ -36,6 +36,10 @@ func (l Lockout) Name() string {
 	return strings.TrimPrefix(l.Subject, userMark)
 }
 
+// Unknown reports whether what is locked is no key of this server, so that the API
+// does not say what was typed.
+func (l Lockout) Unknown() bool { return l.Kind == "key" && l.Subject == "unknown ID" }
+
 // A LockoutsPage lists who has to wait.
 type LockoutsPage struct {
 	Form     Form // lifts one

@@ -61,7 +61,7 @@ func (a Attention) Serious() bool { return a.Severity == "serious" }
 // FirstSteps are for somebody who has done nothing yet.
 type FirstSteps struct {
 	Key *Key   // that was made already, the newest; nil for none
-	Try string // a command that calls the API
+	Try string // a command that uses it; "" where none is known
 }
 
 // A ServerState is how the server is.

@@ -193,7 +193,7 @@ func (d PolicyDefaults) Facts() []Fact {
 	}
 	return []Fact{
 		text("Role of a new key", cmp.Or(d.Role, "none")), text("A new key works", days),
-		text("Tier of a key", d.Tier), text("of a person", d.UserTier), text("of an app", d.ClientTier), text("of a stranger", d.AnonymousTier),
+		text("Tier of a key", d.Tier), text("Tier of a person", d.UserTier), text("Tier of an app", d.ClientTier), text("Tier of a stranger", d.AnonymousTier),
 	}
 }
 

@@ -46,8 +46,13 @@ type PolicyPart struct {
 func (v PolicyPage) Parts() []PolicyPart {
 	p := v.Shown()
 	parts := []PolicyPart{
-		{"routes", "Routes", len(p.Routes)}, {"scopes", "Scopes", len(p.Scopes)}, {"roles", "Roles", len(p.Roles)}, {"access-keys", "Access keys", len(p.AccessKeys)},
-		{"tiers", "Tiers", len(p.Tiers)}, {"providers", "Providers", len(p.Providers)}, {"issuers", "Issuers", len(p.Issuers)},
+		{"routes", "Routes", len(p.Routes)},
+		{"scopes", "Scopes", len(p.Scopes)},
+		{"roles", "Roles", len(p.Roles)},
+		{"access-keys", "Access keys", len(p.AccessKeys)},
+		{"tiers", "Tiers", len(p.Tiers)},
+		{"providers", "Providers", len(p.Providers)},
+		{"issuers", "Issuers", len(p.Issuers)},
 	}
 	parts = slices.DeleteFunc(parts, func(part PolicyPart) bool { return part.Many == 0 })
 	if v.Search == "" {

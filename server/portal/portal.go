@@ -39,7 +39,7 @@ type Pages struct {
 	site   Site
 	assets assetSet
 
-	error, login, signedOut, logout, noAccess, signInError, account *template.Template
+	error, login, signedOut, logout, noAccess, signInError *template.Template
 
 	consent, device, deviceDone, appError, lapsed, holdOn *template.Template
 
@@ -64,7 +64,7 @@ func New(base string, b Branding) (*Pages, error) {
 	p := &Pages{site: b.site(base, assets), assets: assets}
 	for page, t := range map[string]**template.Template{
 		"error": &p.error, "login": &p.login, "signed-out": &p.signedOut, "logout": &p.logout,
-		"no-access": &p.noAccess, "sign-in-error": &p.signInError, "account": &p.account,
+		"no-access": &p.noAccess, "sign-in-error": &p.signInError,
 		"consent": &p.consent, "device": &p.device, "device-done": &p.deviceDone, "app-error": &p.appError, "lapsed": &p.lapsed, "hold-on": &p.holdOn,
 	} {
 		if *t, err = p.parse(page + ".html"); err != nil {

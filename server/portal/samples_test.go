@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 )
 
 // A sample is one page of signing in, as people meet it.
@@ -34,21 +33,6 @@ var (
 	entra  = ProviderButton{Name: "entra", Label: "Microsoft Entra ID", URL: "/_auth/init?provider=entra&next=%2Freports"}
 	form   = LoginForm{Action: "/_auth/login", Next: "/reports?year=2026"}
 )
-
-func accountSample() AccountPage {
-	morning := time.Date(2026, 3, 9, 8, 12, 40, 0, time.UTC)
-	return AccountPage{
-		Username: "ada", Email: "ada@example.com", Subject: "local|ada", Provider: "a password of this service",
-		Groups: []string{"engineering", "on-call"}, Roles: []string{"developer"},
-		Sessions: []SessionRow{
-			{ID: "s1", Where: "203.0.113.7", Browser: "Mozilla/5.0 (X11; Linux x86_64; rv:148.0) Gecko/20100101 Firefox/148.0", Created: morning, Seen: morning.Add(3 * time.Hour), Current: true},
-			{ID: "s2", Where: "2001:db8:41::9", Browser: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1", Created: morning.Add(-90 * time.Hour), Seen: morning.Add(-2 * time.Hour)},
-			{ID: "s3", Where: "198.51.100.23", Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/145.0.0.0 Safari/537.36 Edg/145.0.0.0", Created: morning.Add(-400 * time.Hour), Seen: morning.Add(-49 * time.Hour)},
-		},
-		EndURL: "/_auth/account/end", EndOthersURL: "/_auth/account/end-others", SignOutURL: "/_auth/logout",
-		Password: &PasswordForm{Action: "/_auth/account/password"}, More: "/_auth/account?after=s3",
-	}
-}
 
 // samples returns the pages of signing in by name.
 func samples() map[string]sample {
@@ -80,17 +64,6 @@ func samples() map[string]sample {
 				Advice:   []string{"Try again in a minute.", "If it stays like this, tell whoever runs this service, with the request ID."},
 				RetryURL: "/_auth/login?next=%2Freports", RequestID: "4TQ2XJZK7M3VPRB5N6HWYC8DSA", Provider: "Google",
 			})
-		}},
-		"account": {csp: forms, render: func(p *Pages, w io.Writer) error { return p.Account(w, accountSample()) }},
-		"account-wrong": {csp: forms, render: func(p *Pages, w io.Writer) error {
-			v := accountSample()
-			v.Password.Error = "The current password is wrong."
-			return p.Account(w, v)
-		}},
-		"account-done": {csp: forms, render: func(p *Pages, w io.Writer) error {
-			v := accountSample()
-			v.Password.Done = "Your password is changed, and you are signed out everywhere else."
-			return p.Account(w, v)
 		}},
 		"error-401-sign-in": {render: func(p *Pages, w io.Writer) error {
 			return p.Error(w, ErrorPage{Status: 401, Code: "credential_required", RequestID: "4TQ2XJZK7M3VPRB5N6HWYC8DSA", SignInURL: "/_auth/login?next=%2Freports"})

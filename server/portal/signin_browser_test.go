@@ -79,7 +79,7 @@ func TestBrandedPagesInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			server := pageServer(t, p)
-			for _, name := range []string{"login", "account"} {
+			for _, name := range []string{"login", "consent"} {
 				page := browser.Open(t, server.URL+"/"+name, look, nil)
 				page.Check(t)
 				checkWeight(t, page)

@@ -14,7 +14,6 @@ import (
 // pagesOf renders every page of signing in with s as each text and u as each
 // URL.
 func pagesOf(s, u string) map[string]sample {
-	row := SessionRow{ID: s, Where: s, Browser: s, Created: time.Unix(1, 0), Seen: time.Unix(2, 0)}
 	page := func(render func(p *Pages, w io.Writer) error) sample { return sample{render: render} }
 	return map[string]sample{
 		"login": loginSample(LoginPage{
@@ -28,17 +27,6 @@ func pagesOf(s, u string) map[string]sample {
 		}),
 		"sign-in-error": page(func(p *Pages, w io.Writer) error {
 			return p.SignInError(w, SignInErrorPage{s, s, []string{s}, u, u, s, s})
-		}),
-		"account": page(func(p *Pages, w io.Writer) error {
-			return p.Account(w, AccountPage{
-				s, s, s, s,
-				[]string{s},
-				[]string{s},
-				[]SessionRow{row, {Current: true}},
-				u, u, u, &PasswordForm{u, s, s}, u,
-				[]ConnectedApp{{s, s, "https://text.example", []string{s}, time.Unix(1, 0), time.Unix(2, 0)}, {}},
-				u,
-			})
 		}),
 		"consent": consentOf(ConsentPage{
 			s, "https://text.example", s, true, s, u,
@@ -185,35 +173,6 @@ func TestViewsAreNotChanged(t *testing.T) {
 	loginSample(v).html(t, newPages(t, "/"))
 	if diff := cmp.Diff([]ProviderButton{{URL: "//evil"}, google}, providers); diff != "" || f.Next != "" {
 		t.Errorf("Login changed what it was given: %s, next %q", diff, f.Next)
-	}
-}
-
-func TestAccountPage(t *testing.T) {
-	p, v := newPages(t, "/"), accountSample()
-	page := samples()["account"].html(t, p)
-	has(t, page, "<h1><bdi>ada</bdi></h1>", "Firefox on Linux", "Safari on iPhone", "Edge on Windows",
-		`<time datetime="2026-03-09T08:12:40Z">9 Mar 2026, 08:12 UTC</time>`, `name="id" value="s2"`, `name="id" value="s3"`,
-		`action="/_auth/account/end-others"`, `name="current_password"`, `autocomplete="new-password"`, `href="/_auth/account?after=s3"`)
-	hasNot(t, page, `value="s1"`) // signing out is what ends this one
-
-	v.Sessions, v.Password, v.More = v.Sessions[:1], nil, ""
-	v.Sessions[0].Seen, v.Sessions[0].Created = time.Time{}, time.Time{}
-	page = sample{render: func(p *Pages, w io.Writer) error { return p.Account(w, v) }}.html(t, p)
-	hasNot(t, page, "<time", "0001", "end-others", "current-password", "more sessions")
-}
-
-func TestAccountPageSaysWhatBecameOfAPassword(t *testing.T) {
-	p, v := newPages(t, "/"), accountSample()
-	page := func(f PasswordForm) string {
-		f.Action, v.Password = "/_auth/account/password", &f
-		return sample{render: func(p *Pages, w io.Writer) error { return p.Account(w, v) }}.html(t, p)
-	}
-	wrong := page(PasswordForm{Error: "The current password is wrong."})
-	has(t, wrong, `role="alert">The current password is wrong.`, ` aria-describedby="password-error" autofocus>`) // the focus scrolls there
-	done := page(PasswordForm{Done: "Your password is changed."})
-	hasNot(t, done, "autofocus", `role="alert"`)
-	if at := strings.Index(done, `role="status">Your password is changed.`); at < 0 || at > strings.Index(done, `class="about"`) {
-		t.Error("the good news is not at the top of the page")
 	}
 }
 

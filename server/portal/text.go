@@ -72,6 +72,14 @@ func plain(s string) string {
 // the browser puts it into the reader's own words.
 type moment struct{ time.Time }
 
+// momentOf returns a time as pages show it, nil for the zero time.
+func momentOf(t time.Time) *moment {
+	if t.IsZero() {
+		return nil
+	}
+	return &moment{t}
+}
+
 // Machine is for the datetime attribute (RFC 3339).
 func (m moment) Machine() string { return m.UTC().Format(time.RFC3339) }
 

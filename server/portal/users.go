@@ -82,14 +82,11 @@ func (v UserPage) form() Form { return v.Form }
 // Facts are what is said of the user.
 func (v UserPage) Facts() []Fact {
 	u := v.User
-	facts := []Fact{
+	return []Fact{
 		text("Name", u.Username), text("E-mail", u.Email), text("Signs in with", u.ProviderName()), tags("Groups", u.Groups, "none"),
 		at("Last sign-in", u.SeenAt, "never"), at("First sign-in", u.CreatedAt, ""),
+		code("Subject", u.Subject), code("ID", u.ID),
 	}
-	if u.Disabled() {
-		facts = append(facts, at("Disabled", u.DisabledAt, ""))
-	}
-	return append(facts, code("Subject", u.Subject), code("ID", u.ID))
 }
 
 // Locked are the roles that the policy alone gives: nobody changes them here.

@@ -8,6 +8,13 @@ import (
 	"wavegate/server/portal/browsertest"
 )
 
+// signOut leaves by the link of the portal.
+func (tb *tab) signOut() {
+	tb.who.t.Helper()
+	tb.wantPage("Profile")
+	tb.tap(`.rail a[href="/_auth/logout"]`)
+}
+
 // leave goes through the provider's question whether to sign out there.
 func (tb *tab) leave() {
 	tb.who.t.Helper()
@@ -56,9 +63,8 @@ func logoutEndsSockets(t *testing.T, s *stage) {
 	watch := p.open("/watch", "WebSocket", "/api/now")
 	watch.single("ada")
 	watch.WaitFor(t, `document.getElementById("socket")?.textContent === "open for ada"`)
-	tb := p.open("/_auth/account")
-	tb.wantPage("ada")
-	tb.tap(`form[action="/_auth/logout"] button`)
+	tb := p.open("/_portal/profile")
+	tb.signOut()
 	tb.WaitFor(t, `document.title === "Sign out at the test provider"`)
 	left := browsertest.Eval[float64](t, tb.Page, `performance.timeOrigin`) // the logout was before
 	watch.WaitFor(t, `document.getElementById("socket").textContent === "closed"`)
@@ -98,9 +104,8 @@ func foreignLogout(t *testing.T, s *stage) {
 	tb.wantPage("Sign out?")
 	tb.tap("main a")
 	tb.wantApp("carla", "/")
-	tb.Navigate(t, p.gate+"/_auth/account")
-	tb.wantPage("carla")
-	tb.tap(`form[action="/_auth/logout"] button`)
+	tb.Navigate(t, p.gate+"/_portal/profile")
+	tb.signOut()
 	tb.wantPage("You’re signed out")
 }
 
@@ -135,12 +140,12 @@ func endOtherBrowser(t *testing.T, s *stage) {
 	away.form("dmitri", passwordOf("dmitri"))
 	away.WaitFor(t, `document.getElementById("socket")?.textContent === "open for dmitri"`)
 
-	tb := home.open("/_auth/account")
+	tb := home.open("/_portal/sessions")
 	tb.form("dmitri", passwordOf("dmitri"))
-	tb.wantPage("dmitri")
-	tb.WaitFor(t, `document.querySelectorAll(".sessions li").length === 2`)
-	tb.tap(`form[action="/_auth/account/end"] button`)
-	tb.WaitFor(t, `document.querySelectorAll(".sessions li").length === 1`)
+	tb.wantPage("Sessions")
+	tb.WaitFor(t, `document.querySelectorAll(".list tbody tr").length === 2`)
+	tb.tap(`.list form button`)
+	tb.WaitFor(t, `document.querySelectorAll(".list tbody tr").length === 1`)
 	away.WaitFor(t, `document.getElementById("socket").textContent === "closed"`)
 	away.Navigate(t, phone.gate+"/one")
 	away.wantPage("Sign in")
@@ -155,11 +160,11 @@ func newPassword(t *testing.T, s *stage) {
 	away.wantApp("dmitri", "/one")
 
 	const wanted = "four grey herons"
-	tb := home.open("/_auth/account")
+	tb := home.open("/_portal/profile")
 	tb.form("dmitri", passwordOf("dmitri"))
-	tb.wantPage("dmitri")
-	for id, text := range map[string]string{"#current-password": passwordOf("dmitri"), "#new-password": wanted, "#repeat-password": wanted} {
-		tb.tap(id)
+	tb.wantPage("Profile")
+	for name, text := range map[string]string{"current_password": passwordOf("dmitri"), "new_password": wanted, "repeat_password": wanted} {
+		tb.tap("[name=" + name + "]")
 		tb.Press(t, text)
 	}
 	tb.Press(t, "\r")

@@ -27,7 +27,7 @@ func TestSignIn(t *testing.T) {
 		{"a logout ends the sockets of all tabs", logoutEndsSockets},
 		{"a link on another site signs nobody out", foreignLogout},
 		{"a session that ends under a page", sessionEnds},
-		{"the account page ends another browser's session", endOtherBrowser},
+		{"the portal ends another browser's session", endOtherBrowser},
 		{"a new password ends the other sessions", newPassword},
 
 		{"who cancels at the provider is told so", cancelled},
@@ -163,9 +163,8 @@ func withoutScripts(t *testing.T, s *stage) {
 	tb := p.open("/one?x=1")
 	tb.form("carla", passwordOf("carla"))
 	tb.wantApp("carla", "/one?x=1")
-	tb.Navigate(t, p.gate+"/_auth/account")
-	tb.wantPage("carla")
-	tb.tap(`form[action="/_auth/logout"] button`)
+	tb.Navigate(t, p.gate+"/_portal/profile")
+	tb.signOut()
 	tb.wantPage("You’re signed out")
 	tb.tap(`a[href="/_auth/login"]`)
 	tb.single("ada")

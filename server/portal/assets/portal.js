@@ -9,32 +9,39 @@ const parser = new DOMParser();
 let visit = 0; // the newest of the pages that were asked for
 let typing; // waits until somebody stops typing
 
-const inside = url => url.origin === location.origin && url.pathname.startsWith(base);
+// What is shown may be no page of the portal: see replaceWhole.
+const inside = url => url.origin === location.origin && url.pathname.startsWith(base) && document.getElementById("main") !== null;
 
 // Pages
 
+let shown = location.pathname + location.search; // without what follows #
+
 function show(text, url, push) {
   const page = parser.parseFromString(text, "text/html");
-  const next = page.getElementById("main");
+  const next = page.getElementById("main"), y = scrollY;
   if (!next || page.querySelector('link[href*="/portal."]')?.href !== document.querySelector('link[href*="/portal."]')?.href) return false;
-  for (const id of ["main"]) document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
+  if (push && url.href !== location.href) history.replaceState({y}, ""); // for the way back
+  document.getElementById("main").replaceWith(document.adoptNode(next));
+  const fresh = [...page.querySelectorAll(".side nav")]; // all of them first: each leaves the page when it is adopted
   document.querySelectorAll(".side nav").forEach((nav, i) => {
-    const scroll = nav.scrollTop, fresh = page.querySelectorAll(".side nav")[i];
-    if (fresh) nav.replaceWith(document.adoptNode(fresh));
-    nav.scrollTop = scroll;
+    if (!fresh[i]) return;
+    const scroll = nav.scrollTop;
+    nav.replaceWith(document.adoptNode(fresh[i]));
+    fresh[i].scrollTop = scroll;
   });
   document.title = page.title;
   document.getElementById("menu").open = false;
   if (push && url.href !== location.href) history.pushState(null, "", url);
+  shown = location.pathname + location.search;
   return true;
 }
 
-function settle(keep) {
+function settle(keep, y = 0) {
   document.dispatchEvent(new Event("wavegate:shown"));
   const main = document.getElementById("main");
-  const focus = keep && document.getElementById(keep) || main.querySelector("[aria-invalid=true], [autofocus]") || main;
-  focus.focus({preventScroll: Boolean(keep)});
-  if (!keep) scrollTo(0, 0);
+  const focus = keep && document.getElementById(keep) || main.querySelector("[aria-invalid=true]") || main.querySelector("[autofocus]") || main;
+  if (!keep) scrollTo(0, y);
+  focus.focus({preventScroll: Boolean(keep || y) || focus === main}); // which begins below the head of a phone
 }
 
 // go fetches a page and shows it; whatever cannot be shown in place is left to the
@@ -56,7 +63,7 @@ async function go(url, options = {}) {
       else replaceWhole(text);
       return;
     }
-    settle(options.keep);
+    settle(options.keep, options.y);
   } catch {
     if (mine !== visit) return;
     main.classList.remove("busy");
@@ -96,13 +103,15 @@ document.addEventListener("click", event => {
 
 document.addEventListener("submit", event => {
   const form = event.target, button = event.submitter;
-  if (event.defaultPrevented || form.method === "dialog" || form.dataset.plain !== undefined) return;
-  const url = new URL(button?.getAttribute("formaction") ? button.formAction : form.action);
+  // Attributes, since form.action is a field where one has that name.
+  const method = (form.getAttribute("method") ?? "get").toLowerCase();
+  if (event.defaultPrevented || method === "dialog" || form.dataset.plain !== undefined) return;
+  const url = new URL(button?.getAttribute("formaction") ?? form.getAttribute("action") ?? "", location.href);
   if (!inside(url)) return;
   event.preventDefault();
   if (form.dataset.sent) return; // a double click
   const data = new URLSearchParams(new FormData(form, button));
-  if (form.method === "get") {
+  if (method === "get") {
     for (const [name, value] of [...data]) if (!value) data.delete(name);
     url.search = data;
     go(url, {keep: document.activeElement?.id});
@@ -113,7 +122,10 @@ document.addEventListener("submit", event => {
   go(url, {body: data});
 });
 
-addEventListener("popstate", () => go(new URL(location), {push: false}));
+addEventListener("popstate", event => { // the same page at another # is the browser's
+  if (!inside(location)) location.reload();
+  else if (location.pathname + location.search !== shown) go(new URL(location), {push: false, y: event.state?.y});
+});
 
 // A page that the browser kept whole may show what is no more.
 addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
@@ -126,29 +138,54 @@ document.addEventListener("change", event => {
 
 // Parts that move
 
+let rest = 0; // until when nothing is fetched: a page that takes long is fetched less often
+const known = new WeakMap(); // what a part was when it was fetched last
+
 async function refresh() {
-  const parts = document.querySelectorAll("[data-live]");
-  if (!parts.length || document.hidden || document.querySelector("[data-live] :focus")) return;
+  const parts = document.querySelectorAll("[data-live]"), begun = performance.now();
+  if (!parts.length || begun < rest || document.hidden) return;
   const mine = visit;
+  rest = Infinity; // one at a time
   try {
-    const answer = await fetch(location.href, {headers: {Accept: "text/html"}});
+    const answer = await fetch(location.href, {headers: {Accept: "text/html", "Wavegate-Live": "1"}}); // no use of the session
+    if (answer.redirected && mine === visit && !inside(new URL(answer.url))) {
+      for (const part of parts) delete part.dataset.live;
+      say("Your session has ended, so this page stands still. Reload it to sign in.");
+    }
     if (!answer.ok || answer.redirected || mine !== visit) return;
     const page = parser.parseFromString(await answer.text(), "text/html");
     if (mine !== visit) return;
-    for (const part of parts) {
-      const fresh = page.getElementById(part.id);
-      if (!fresh) continue;
-      for (const open of part.querySelectorAll("details[open][id]")) {
-        const same = fresh.querySelector("#" + CSS.escape(open.id));
-        if (same) same.open = true;
-      }
-      if (fresh.dataset.live === undefined) delete part.dataset.live; // it has come to rest
-      else part.dataset.live = fresh.dataset.live;
-      for (const open of part.querySelectorAll("details[open][id]")) fresh.querySelector("#" + CSS.escape(open.id))?.setAttribute("open", "");
-      part.replaceChildren(...document.adoptNode(fresh).childNodes);
-    }
+    for (const part of parts) move(part, page.getElementById(part.id));
     document.dispatchEvent(new Event("wavegate:shown"));
-  } catch { /* the next time */ }
+  } catch { /* the next time */ } finally {
+    const now = performance.now();
+    rest = now + 9 * (now - begun);
+  }
+}
+
+// move puts what is new into a part, unless somebody is at work in it. What is
+// unfolded or scrolled there stays so.
+function move(part, fresh) {
+  const now = fresh?.innerHTML, marked = getSelection();
+  if (!fresh || known.get(part) === now || !marked.isCollapsed && marked.containsNode(part, true)) return;
+  const focus = part.contains(document.activeElement) && document.activeElement;
+  const fold = focus && focus.closest("details[id]");
+  if (focus && !(fold && focus.matches("summary, .scroll"))) return;
+  known.set(part, now);
+  if (fresh.dataset.live === undefined) delete part.dataset.live; // it has come to rest
+  else part.dataset.live = fresh.dataset.live;
+  const scrolled = [];
+  for (const open of part.querySelectorAll("details[open][id]")) {
+    const same = fresh.querySelector("#" + CSS.escape(open.id));
+    if (!same) continue;
+    same.open = true;
+    const old = open.querySelector(".scroll"), next = same.querySelector(".scroll");
+    if (old && next) scrolled.push([next, old.scrollLeft, old.scrollTop]);
+  }
+  const again = fold && "#" + CSS.escape(fold.id) + (focus.matches("summary") ? " > summary" : " .scroll");
+  part.replaceChildren(...document.adoptNode(fresh).childNodes);
+  for (const [box, left, top] of scrolled) box.scrollTo(left, top);
+  if (again) part.querySelector(again)?.focus({preventScroll: true});
 }
 setInterval(refresh, 4000);
 document.addEventListener("visibilitychange", refresh);
@@ -167,7 +204,7 @@ async function preview(form, field) {
   data.set("_preview", field.name);
   const mine = visit;
   try {
-    const answer = await fetch(form.action, {method: "POST", body: data, headers: {Accept: "text/html"}});
+    const answer = await fetch(form.getAttribute("action"), {method: "POST", body: data, headers: {Accept: "text/html"}});
     if (!answer.ok || answer.redirected || mine !== visit || !form.isConnected) return;
     const page = parser.parseFromString(await answer.text(), "text/html");
     const curl = document.getElementById("curl"), fresh = page.getElementById("curl");
@@ -186,11 +223,17 @@ async function preview(form, field) {
 
 let soon;
 function comfort() {
+  const at = new URL(location);
+  if (at.searchParams.has("done")) { // it was said: not again after a reload, or from a bookmark
+    at.searchParams.delete("done");
+    history.replaceState(history.state, "", at);
+    shown = at.pathname + at.search;
+  }
   clearTimeout(soon);
   if (document.querySelector("[data-live=soon]")) soon = setTimeout(refresh, 700); // what is about to end
   for (const input of document.querySelectorAll("input[data-says]")) { // a slider says what it stands on
     const out = document.getElementById(input.dataset.says);
-    const hours = n => n === 0 ? "at once" : n % 24 ? (n === 1 ? "1 hour" : n + " hours") : (n === 24 ? "1 day" : n / 24 + " days");
+    const hours = n => n === 0 ? "0 hours: it ends at once" : n % 24 ? (n === 1 ? "1 hour" : n + " hours") : (n === 24 ? "1 day" : n / 24 + " days");
     const tell = () => { out.textContent = hours(Number(input.value)); };
     input.addEventListener("input", tell);
     tell();
@@ -210,7 +253,7 @@ comfort();
 let prefix = 0; // when g was pressed
 document.addEventListener("keydown", event => {
   const help = document.getElementById("help"), typed = event.target.closest("input, textarea, select, [contenteditable]");
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (!help || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape" && typed?.type === "search") typed.blur();
   if (typed || help.open) return;
   const after = Date.now() - prefix < 1500;

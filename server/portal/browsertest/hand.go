@@ -2,12 +2,14 @@ package browsertest
 
 import (
 	"context"
+	"strconv"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -40,7 +42,18 @@ func (p *Page) Scripted(t *testing.T, f func()) {
 // returns one that can be seen.
 func (p *Page) ClickOn(t *testing.T, expression string) {
 	t.Helper()
-	find := func(ctx context.Context, tab *chromedp.Target, _ *chromedp.Node) ([]cdp.NodeID, error) {
+	p.do(t, chromedp.Click(expression, chromedp.ByFunc(evaluated(expression))))
+}
+
+// DoubleClickOn is ClickOn for somebody who clicks twice, as on a computer's desktop.
+func (p *Page) DoubleClickOn(t *testing.T, expression string) {
+	t.Helper()
+	p.do(t, chromedp.DoubleClick(expression, chromedp.ByFunc(evaluated(expression))))
+}
+
+// evaluated finds the element that an expression returns.
+func evaluated(expression string) func(context.Context, *chromedp.Target, *chromedp.Node) ([]cdp.NodeID, error) {
+	return func(ctx context.Context, tab *chromedp.Target, _ *chromedp.Node) ([]cdp.NodeID, error) {
 		found, err := cdp.Call(ctx, tab, runtime.Evaluate, runtime.EvaluateParams{Expression: expression})
 		if err != nil || found.Result == nil || found.Result.ObjectID == "" {
 			return nil, err
@@ -48,7 +61,6 @@ func (p *Page) ClickOn(t *testing.T, expression string) {
 		node, err := cdp.Call(ctx, tab, dom.RequestNode, dom.RequestNodeParams{ObjectID: found.Result.ObjectID})
 		return []cdp.NodeID{node.NodeID}, err
 	}
-	p.do(t, chromedp.Click(expression, chromedp.ByFunc(find)))
 }
 
 // Insert puts a text into whatever has the focus in one piece, as pasting does.
@@ -61,10 +73,25 @@ func (p *Page) Insert(t *testing.T, text string) {
 	}
 }
 
-// Back presses the browser's back button.
+// Back presses the browser's back button, and waits until the tab shows another page
+// or another address. A page that the browser kept whole loads nothing.
 func (p *Page) Back(t *testing.T) {
 	t.Helper()
-	p.do(t, chromedp.NavigateBack())
+	here := Eval[string](t, p, `performance.timeOrigin + location.href`)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	tabs, err := chromedp.Call(ctx, page.GetNavigationHistory, cdp.Empty{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tabs.CurrentIndex == 0 {
+		t.Fatalf("%s: there is nothing to go back to", p.url)
+	}
+	before := tabs.Entries[tabs.CurrentIndex-1].ID
+	if _, err := chromedp.Call(ctx, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: before}); err != nil {
+		t.Fatal(err)
+	}
+	p.WaitFor(t, `performance.timeOrigin + location.href !== `+strconv.Quote(here))
 }
 
 // Reload loads the page again.

@@ -289,6 +289,9 @@ func (p *Page) picture(t *testing.T, name string, take chromedp.Action[[]byte]) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if picture, err = smaller(picture); err != nil {
+		t.Fatal(err)
+	}
 	if p.Look != Looks()[0] {
 		name += "-" + p.Look.Name
 	}
