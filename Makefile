@@ -47,7 +47,7 @@ rules: ## The rules of this tree: import table, package comments, linked modules
 
 .PHONY: unit
 unit: ## Every test, shuffled, under the race detector; ends with one count of all
-	@echo '== go test'; CGO_ENABLED=1 go test -json -vet=off -race -shuffle=on -timeout=15m ./... | go run .ci/report.go
+	@echo '== go test'; CGO_ENABLED=1 go test -json -vet=off -race -shuffle=on -timeout=19m ./... | go run .ci/report.go
 
 .PHONY: lint
 lint: ## golangci-lint, stricter than the gates and apart from them
@@ -64,6 +64,11 @@ bench: ## Measure whole processes and print the table of docs/performance.md
 .PHONY: microbench
 microbench: ## Run the Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: screenshots
+screenshots: ## Pictures of every page of the portal in dist/screenshots, phone and desktop, light and dark
+	mkdir -p dist/screenshots
+	WAVEGATE_SCREENSHOTS=$(CURDIR)/dist/screenshots go test -count=1 -timeout=30m -run '^TestSweepOfAllPages$$' ./server/portaltest
 
 .PHONY: cover
 cover: ## Coverage by package and in total; coverage.out is kept
@@ -93,4 +98,4 @@ clean: ## Remove what these targets made
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
