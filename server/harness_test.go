@@ -112,7 +112,7 @@ func (ts *testServer) do(method, path, body string, headers ...string) answer {
 	client := http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Timeout:       30 * time.Second,
+		Timeout:       2 * time.Minute,
 	}
 	res, err := client.Do(req)
 	if err != nil {
@@ -201,10 +201,10 @@ func (ts *testServer) lines(msg string) []map[string]any {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s in vain: %s", what)
+			t.Fatalf("waited a minute in vain: %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -43,7 +43,7 @@ type Pages struct {
 
 	consent, device, deviceDone, appError, lapsed, holdOn *template.Template
 
-	portal map[string]*template.Template // see Show
+	portal map[string]func() (*template.Template, error) // by the page's name; see Show
 }
 
 // New prepares the pages of a server whose own endpoints live under base, a
@@ -71,7 +71,7 @@ func New(base string, b Branding) (*Pages, error) {
 			return nil, err
 		}
 	}
-	return p, p.parsePortal()
+	return p, p.listPortal()
 }
 
 // parse reads one page together with the layout and the pieces that all share.

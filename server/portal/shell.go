@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Person is who looks at the portal.
@@ -57,31 +58,41 @@ type View interface{ page() string }
 
 // Show writes a page of the portal.
 func (p *Pages) Show(w io.Writer, f Frame, v View) error {
-	t := p.portal[v.page()]
-	if t == nil {
+	read := p.portal[v.page()]
+	if read == nil {
 		return fmt.Errorf("portal: no page %q", v.page())
+	}
+	t, err := read()
+	if err != nil {
+		return err
 	}
 	return p.render(w, t, shellView{Frame: f, Site: p.siteAt(f.Base), V: v})
 }
 
-// parsePortal reads the pages of the portal: each file of templates/portal is one, and
-// those of templates/shell are what all of them share.
-func (p *Pages) parsePortal() error {
+// listPortal finds the pages of the portal: each file of templates/portal is one, and
+// those of templates/shell are what all of them share. A page is read when it is first
+// shown: there are dozens, and few servers show them all.
+func (p *Pages) listPortal() error {
 	files, err := fs.Glob(embedded, "templates/portal/*.html")
 	if err != nil {
 		return err
 	}
-	p.portal = map[string]*template.Template{}
+	p.portal = map[string]func() (*template.Template, error){}
 	for _, file := range files {
-		t, err := template.New("shell.html").Option("missingkey=error").Funcs(p.funcs()).
-			ParseFS(embedded, "templates/logo.html", "templates/pieces.html", "templates/shell/*.html", file)
-		if err != nil {
-			return fmt.Errorf("portal: %w", err)
-		}
 		name := strings.TrimSuffix(strings.TrimPrefix(file, "templates/portal/"), ".html")
-		p.portal[name] = t
+		p.portal[name] = sync.OnceValues(func() (*template.Template, error) { return p.parsePortal(file) })
 	}
 	return nil
+}
+
+// parsePortal reads a page of the portal.
+func (p *Pages) parsePortal(file string) (*template.Template, error) {
+	t, err := template.New("shell.html").Option("missingkey=error").Funcs(p.funcs()).
+		ParseFS(embedded, "templates/logo.html", "templates/pieces.html", "templates/shell/*.html", file)
+	if err != nil {
+		return nil, fmt.Errorf("portal: %w", err)
+	}
+	return t, nil
 }
 
 // funcs are what templates of the portal may call.
